@@ -1,0 +1,66 @@
+"""``python -m jupyter_remote_kernels.agent``: settings on standard input, then one kernel.
+
+The kernel starts before tornado and zmq are imported, so that both come up side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+
+from jupyter_remote_kernels import __version__
+from jupyter_remote_kernels.agent.kernel_process import KernelProcess
+from jupyter_remote_kernels.errors import KernelStartFailed, RemoteKernelsError, VersionMismatch
+from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+
+def read_settings() -> AgentSettings:
+    """Read the settings from standard input.
+
+    Raises
+    ------
+    InvalidInput
+        When they are no JSON object or lack something.
+    VersionMismatch
+        When the launcher is of another version than this agent.
+    """
+    settings = AgentSettings.from_json(json.loads(sys.stdin.buffer.read()))
+    if settings.version != __version__:
+        raise VersionMismatch(
+            f"this agent is {__version__}, but its launcher is {settings.version}",
+            hint="Install the same version on both sides.",
+        )
+    return settings
+
+
+def say(text: str) -> None:
+    """Write one line to the agent's log."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"{stamp} {text}", flush=True)
+
+
+def main() -> int:
+    """Run one agent; return its exit status."""
+    os.umask(0o077)
+    try:
+        settings = read_settings()
+    except (RemoteKernelsError, ValueError) as error:
+        say(f"agent refused to start: {error}")
+        return 2
+    kernel = KernelProcess(settings)
+    # A kernel that cannot start is reported to whoever connects; nobody reads an exit status.
+    with contextlib.suppress(KernelStartFailed):
+        kernel.start()
+    from jupyter_remote_kernels.agent.server import run  # noqa: PLC0415 - after the kernel started
+
+    say(f"agent {__version__} started for runtime {settings.runtime_id}")
+    reason = run(settings, kernel)
+    say(f"agent ended: {reason}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

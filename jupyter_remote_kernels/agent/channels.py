@@ -1,0 +1,165 @@
+"""One client's ZMQ sockets to the kernel, ready only when nothing can be lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+import zmq
+
+from jupyter_remote_kernels.agent.kernel_process import KernelProcess
+from jupyter_remote_kernels.errors import InvalidInput
+from jupyter_remote_kernels.protocol.frames import KERNEL_CHANNELS, Buffer
+from jupyter_remote_kernels.protocol.messages import Composer, unpack
+from jupyter_remote_kernels.protocol.signing import DELIMITER, Signer
+from jupyter_remote_kernels.sockets import Message, SocketPump
+
+_SOCKET_TYPES = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "iopub": zmq.SUB}
+# A Unix socket that does not exist yet is tried again at this pace.
+_RECONNECT_MS = 5
+_PROBE_FIRST_S = 0.05
+_PROBE_LAST_S = 1.0
+
+
+class KernelChannels:
+    """The four channels of one client to the present generation of the kernel.
+
+    The output channel is a subscription, which loses what comes before it is in place. So
+    requests are held until a message on it proves that it works.
+
+    Parameters
+    ----------
+    kernel : KernelProcess
+        The kernel; its current generation is connected to.
+    context : zmq.Context
+        The agent's context.
+    on_message : callable
+        ``(channel, parts)`` for everything the kernel says to this client.
+    on_ready : callable
+        Called once with the content of the kernel's ``kernel_info_reply``.
+    """
+
+    def __init__(
+        self,
+        kernel: KernelProcess,
+        context: zmq.Context[zmq.Socket[bytes]],
+        on_message: Callable[[str, Message], None],
+        on_ready: Callable[[Dict[str, Any]], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_message = on_message
+        self._on_ready = on_ready
+        self._signer = Signer(kernel.key.encode())
+        self._composer = Composer("agent-" + os.urandom(8).hex())
+        # Our own requests are recognised by their session in the parent header.
+        self._marker = self._composer.session.encode()
+        self._held: List[tuple[str, List[bytes]]] = []
+        self._subscribed = False
+        self._info: Optional[Dict[str, Any]] = None
+        self.is_ready = False
+        self._probe_timer: Optional[asyncio.TimerHandle] = None
+        identity = os.urandom(16).hex().encode()
+        self._pumps = {
+            channel: self._connect(kernel, context, channel, identity)
+            for channel in KERNEL_CHANNELS
+        }
+        self._probe(_PROBE_FIRST_S)
+
+    def send(self, channel: str, parts: Sequence[Buffer]) -> None:
+        """Send a client's message to the kernel, now or as soon as the channels are ready.
+
+        Raises
+        ------
+        InvalidInput
+            When the channel cannot be written or parts are missing.
+        """
+        if channel not in self._pumps or channel == "iopub":
+            raise InvalidInput(f"no message can be sent on {channel!r}", reason="bad_channel")
+        if len(parts) < 4:
+            raise InvalidInput("a kernel message has at least 4 parts", reason="bad_frame")
+        if self.is_ready:
+            self._forward(channel, parts)
+        else:
+            self._held.append((channel, [bytes(part) for part in parts]))
+
+    def close(self) -> None:
+        """Close the sockets."""
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
+        for pump in self._pumps.values():
+            pump.close()
+
+    def _connect(
+        self,
+        kernel: KernelProcess,
+        context: zmq.Context[zmq.Socket[bytes]],
+        channel: str,
+        identity: bytes,
+    ) -> SocketPump:
+        socket = context.socket(_SOCKET_TYPES[channel])
+        # The kernel routes replies and input requests by identity: the same on all channels.
+        socket.setsockopt(zmq.IDENTITY, identity)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        if channel == "iopub":
+            socket.setsockopt(zmq.SUBSCRIBE, b"")
+        socket.connect(kernel.socket_url(channel))
+        return SocketPump(socket, lambda message: self._receive(channel, message), self._loop)
+
+    def _receive(self, channel: str, message: Message) -> None:
+        try:
+            start = next(i for i, part in enumerate(message) if part == DELIMITER) + 2
+        except StopIteration:
+            return  # not a kernel message at all
+        parts = message[start:]
+        if len(parts) < 4:
+            return
+        if not self.is_ready and self._settle(channel, parts):
+            return
+        if self._marker in bytes(parts[1]):
+            return
+        self._on_message(channel, parts)
+
+    def _settle(self, channel: str, parts: Message) -> bool:
+        """Look for proof that the channels work; return whether the message was for us."""
+        ours = self._marker in bytes(parts[1])
+        welcome = channel == "iopub" and b'"iopub_welcome"' in bytes(parts[0])
+        if channel == "iopub" and (ours or welcome):
+            self._subscribed = True
+        if ours and channel in ("shell", "control"):
+            content = unpack(parts[3])
+            if content.get("status") != "error":
+                self._info = content
+        if self._subscribed and self._info is not None:
+            self._become_ready(self._info)
+        return ours or welcome
+
+    def _become_ready(self, info: Dict[str, Any]) -> None:
+        self.is_ready = True
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
+        # First say so, then deliver: a client must know the kernel before its answers come.
+        self._on_ready(info)
+        held, self._held = self._held, []
+        for channel, parts in held:
+            self._forward(channel, parts)
+
+    def _forward(self, channel: str, parts: Sequence[Buffer]) -> None:
+        views = [part if isinstance(part, bytes) else memoryview(part) for part in parts]
+        self._pumps[channel].send([DELIMITER, self._signer.sign(views), *views])
+
+    def _probe(self, delay_s: float) -> None:
+        """Ask for kernel_info until the channels are ready.
+
+        Kernels that send ``iopub_welcome`` need one question. Others may answer before the
+        subscription is in place, and there is no event for that: hence the timer. The control
+        channel is asked too, because the shell channel of a busy kernel does not answer.
+        """
+        for channel in ("shell", "control"):
+            self._forward(channel, self._composer.compose("kernel_info_request", {}))
+        self._probe_timer = self._loop.call_later(
+            delay_s, self._probe, min(delay_s * 2, _PROBE_LAST_S)
+        )

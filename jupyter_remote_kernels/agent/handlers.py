@@ -1,0 +1,338 @@
+"""The agent's routes: the Jupyter Server kernel API for one kernel, and a few of our own.
+
+Nothing answers a request without the token, and then always in the same way: a stranger
+learns nothing, not even which routes exist.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import signal
+import struct
+from typing import Any, Dict, List, Optional, Tuple
+
+from tornado import web, websocket
+
+from jupyter_remote_kernels import __version__
+from jupyter_remote_kernels.agent.channels import KernelChannels
+from jupyter_remote_kernels.agent.session import AgentSession
+from jupyter_remote_kernels.errors import (
+    Conflict,
+    InvalidInput,
+    KernelStartFailed,
+    RemoteKernelsError,
+)
+from jupyter_remote_kernels.protocol.frames import (
+    AGENT_CHANNEL,
+    SUBPROTOCOL,
+    decode,
+    encode_head,
+)
+from jupyter_remote_kernels.protocol.messages import pack
+from jupyter_remote_kernels.sockets import Message
+
+_STATUS = {Conflict: 409, InvalidInput: 400, KernelStartFailed: 500}
+_LARGE_BYTES = 64 * 1024
+_LOG_PAGE_BYTES = 256 * 1024
+
+
+class _TokenMixin:
+    """Refuses every request without the token."""
+
+    session: AgentSession
+    request: Any
+
+    def initialize(self, session: AgentSession) -> None:
+        self.session = session
+
+    def prepare(self) -> None:
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        expected = self.session.settings.token.encode()
+        if scheme.lower() not in ("token", "bearer") or not hmac.compare_digest(
+            token.strip().encode(), expected
+        ):
+            raise web.HTTPError(403)
+
+
+class AgentHandler(_TokenMixin, web.RequestHandler):
+    """Base of the HTTP routes."""
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        body = {"reason": "refused" if status_code == 403 else "error", "message": ""}
+        if isinstance(error, RemoteKernelsError):
+            self.set_status(next((s for t, s in _STATUS.items() if isinstance(error, t)), 500))
+            body = {"reason": error.reason, "message": error.message}
+        self.finish(body)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        if not isinstance(value, RemoteKernelsError):
+            super().log_exception(typ, value, tb)
+
+    def read_body(self) -> Dict[str, Any]:
+        """Return the JSON object in the request's body; an empty body is an empty object."""
+        if not self.request.body:
+            return {}
+        try:
+            body = json.loads(self.request.body)
+        except ValueError:
+            raise InvalidInput("the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise InvalidInput("the body is no JSON object")
+        return body
+
+    def write_model(self, status: int = 200) -> None:
+        """Answer with the kernel's model, as Jupyter Server does."""
+        self.set_status(status)
+        self.finish(kernel_model(self.session))
+
+
+def kernel_model(session: AgentSession) -> Dict[str, Any]:
+    """Return the kernel as Jupyter Server's API describes it."""
+    state = "dead" if session.kernel.exit else "idle" if session.info else "starting"
+    return {
+        "id": session.settings.runtime_id,
+        "name": "remote",
+        "execution_state": state,
+        "connections": 0,
+        "last_activity": "",
+    }
+
+
+class KernelsHandler(AgentHandler):
+    """The list of kernels: exactly one."""
+
+    def get(self) -> None:
+        self.finish(json.dumps([kernel_model(self.session)]))
+
+    def post(self) -> None:
+        self.write_model(201)
+
+
+class KernelHandler(AgentHandler):
+    """The kernel."""
+
+    def get(self, kernel_id: str) -> None:
+        self._check(kernel_id)
+        self.write_model()
+
+    def delete(self, kernel_id: str) -> None:
+        self._check(kernel_id)
+        self.set_status(204)
+        self.finish()
+        self.session.end("asked to")
+
+    def _check(self, kernel_id: str) -> None:
+        if kernel_id != self.session.settings.runtime_id:
+            raise web.HTTPError(404)
+
+
+class KernelActionHandler(AgentHandler):
+    """Interrupt and restart."""
+
+    async def post(self, kernel_id: str, action: str) -> None:
+        if kernel_id != self.session.settings.runtime_id:
+            raise web.HTTPError(404)
+        if action == "interrupt":
+            self.session.signal_kernel(signal.SIGINT)
+            self.set_status(204)
+            self.finish()
+            return
+        body = self.read_body()
+        await self.session.restart_kernel(argv=body.get("argv"), env=body.get("env"))
+        self.write_model()
+
+
+class SignalHandler(AgentHandler):
+    """Any signal to the kernel's process group."""
+
+    def post(self) -> None:
+        signum = self.read_body().get("signal")
+        if not isinstance(signum, int) or not 0 < signum < signal.NSIG:
+            raise InvalidInput("signal: must be a signal number")
+        self.session.signal_kernel(signum)
+        self.set_status(204)
+        self.finish()
+
+
+class StopHandler(AgentHandler):
+    """End the kernel, but keep the agent and its allocation for a restart."""
+
+    async def post(self) -> None:
+        grace_s = self.read_body().get("grace_s", 1.0)
+        if not isinstance(grace_s, (int, float)) or not 0 <= grace_s <= 600:
+            raise InvalidInput("grace_s: must be between 0 and 600 seconds")
+        await self.session.stop_kernel(float(grace_s))
+        self.finish(self.session.describe())
+
+
+class StatusHandler(AgentHandler):
+    """What is known about the kernel and this agent."""
+
+    def get(self) -> None:
+        self.finish({**self.session.describe(), "agent_version": __version__})
+
+
+class MetricsHandler(AgentHandler):
+    """A fresh measurement."""
+
+    def get(self) -> None:
+        self.finish(self.session.sample())
+
+
+class LogHandler(AgentHandler):
+    """The kernel's own output, paged by bytes."""
+
+    def get(self) -> None:
+        try:
+            offset = int(self.get_query_argument("offset", "0"))
+            limit = int(self.get_query_argument("limit", str(_LOG_PAGE_BYTES)))
+        except ValueError:
+            raise InvalidInput("offset and limit: must be whole numbers") from None
+        path = self.session.kernel.log_path
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(min(max(offset, 0), size))
+            data = file.read(min(max(limit, 1), _LOG_PAGE_BYTES))
+        self.set_header("X-Log-Size-Bytes", str(size))
+        self.set_header("Content-Type", "application/octet-stream")
+        self.finish(data)
+
+
+class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
+    """The kernel's channels on one websocket."""
+
+    def initialize(self, session: AgentSession) -> None:
+        super().initialize(session)
+        self._channels: Optional[KernelChannels] = None
+        self._wants_events = False
+        self._outbox: List[bytes] = []
+
+    def prepare(self) -> None:
+        super().prepare()
+        offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
+        if SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
+            raise web.HTTPError(400)
+
+    def check_origin(self, origin: str) -> bool:
+        # Browsers have no business here: they send an Origin, our link does not.
+        return False
+
+    def select_subprotocol(self, subprotocols: List[str]) -> Optional[str]:
+        return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        # Several small messages answer one cell; waiting for each to be confirmed costs 40 ms.
+        self.set_nodelay(True)
+        self._wants_events = self.get_query_argument("agent_events", "") == "1"
+        self.session.add_client(self)
+
+    def on_close(self) -> None:
+        self.session.remove_client(self)
+        self.disconnect()
+
+    def on_message(self, message: Any) -> None:
+        if not isinstance(message, bytes):
+            self.close(1003, "text messages are not understood")
+            return
+        try:
+            channel, parts = decode(message)
+            if self._channels is not None:
+                self._channels.send(channel, parts)
+        except InvalidInput as error:
+            self.close(1007, error.message)
+
+    def reconnect(self) -> None:
+        """Connect to the kernel's present generation."""
+        self.disconnect()
+        self._channels = KernelChannels(
+            self.session.kernel,
+            self.session.context,
+            self._to_client,
+            lambda info: self.session.ready(self, info),
+        )
+
+    def disconnect(self) -> None:
+        """Let go of the kernel."""
+        if self._channels is not None:
+            self._channels.close()
+            self._channels = None
+
+    def report(self, event: Dict[str, Any]) -> None:
+        """Send an event, when this client asked for them."""
+        if self._wants_events:
+            self._write(AGENT_CHANNEL, [memoryview(pack(event))])
+
+    def _to_client(self, channel: str, parts: Message) -> None:
+        self._write(channel, parts)
+
+    def _write(self, channel: str, parts: Message) -> None:
+        head = encode_head(channel, parts)
+        size = len(head) + sum(part.nbytes for part in parts)
+        frame = _frame_head(size)
+        if not self._outbox:
+            self.session.loop.call_soon(self._flush)
+        self._outbox += (frame, head)
+        # Large parts go to the socket from where they lie; small ones are joined later.
+        self._outbox += [bytes(p) if p.nbytes < _LARGE_BYTES else p.obj for p in parts]
+
+    def _flush(self) -> None:
+        pending, self._outbox = self._outbox, []
+        connection = self.ws_connection
+        if connection is None or connection.is_closing():
+            return
+        stream = connection.stream
+        for chunk in _coalesce(pending):
+            if stream.closed():
+                return
+            stream.write(chunk)
+
+
+def _frame_head(size: int) -> bytes:
+    """Return the head of an unmasked, final, binary websocket frame (RFC 6455, 5.2)."""
+    if size < 126:
+        return struct.pack("!BB", 0x82, size)
+    if size < 65536:
+        return struct.pack("!BBH", 0x82, 126, size)
+    return struct.pack("!BBQ", 0x82, 127, size)
+
+
+def _coalesce(chunks: List[Any]) -> List[Any]:
+    """Join neighbours that are small, so that many messages cost one system call."""
+    result: List[Any] = []
+    small: List[bytes] = []
+    for chunk in chunks:
+        if isinstance(chunk, bytes) and len(chunk) < _LARGE_BYTES:
+            small.append(chunk)
+            continue
+        if small:
+            result.append(b"".join(small))
+            small = []
+        result.append(memoryview(chunk))
+    if small:
+        result.append(b"".join(small))
+    return result
+
+
+def make_routes(session: AgentSession) -> List[Tuple[str, Any, Dict[str, Any]]]:
+    """Return the routes of one agent."""
+    kernel = r"/api/kernels/([\w-]+)"
+    own = "/api/remote-kernels"
+    table: List[Tuple[str, Any]] = [
+        (r"/api/kernels", KernelsHandler),
+        (kernel, KernelHandler),
+        (kernel + r"/(interrupt|restart)", KernelActionHandler),
+        (kernel + r"/channels", ChannelsHandler),
+        (own + "/signal", SignalHandler),
+        (own + "/stop-kernel", StopHandler),
+        (own + "/status", StatusHandler),
+        (own + "/metrics", MetricsHandler),
+        (own + "/log", LogHandler),
+        (r"/.*", AgentHandler),
+    ]
+    return [(pattern, handler, {"session": session}) for pattern, handler in table]

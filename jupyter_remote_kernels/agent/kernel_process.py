@@ -1,0 +1,219 @@
+"""One kernel process: start, signal, wait, and why it ended. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from jupyter_remote_kernels.agent.limits import apply_limits, count_oom_kills
+from jupyter_remote_kernels.errors import KernelStartFailed
+from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+# sockaddr_un holds 107 bytes; the longest socket name here needs 12 of them.
+_LONGEST_SOCKET_DIRECTORY = 90
+CHANNEL_PORTS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
+
+
+class KernelProcess:
+    """The kernel of this agent, over all its restarts.
+
+    Parameters
+    ----------
+    settings : AgentSettings
+        The command, environment, directory and limits.
+    """
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._directory = _socket_directory(settings.directory)
+        self._oom_kills_before = 0
+        self.argv: List[str] = list(settings.argv)
+        self.env: Dict[str, str] = dict(settings.env)
+        self.generation = 0
+        self.key = secrets.token_hex(32)
+        self.started_s = 0.0
+        self.exit: Optional[Dict[str, Any]] = None
+
+    @property
+    def pid(self) -> Optional[int]:
+        """Process id of the running kernel."""
+        return self._process.pid if self._process is not None and self.exit is None else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process was started and has not been seen to end."""
+        return self._process is not None and self.exit is None
+
+    @property
+    def log_path(self) -> str:
+        """File with everything the process wrote on its standard streams."""
+        return os.path.join(self._settings.directory, "kernel.log")
+
+    def socket_url(self, channel: str) -> str:
+        """Return the ZMQ address of a channel of the current generation."""
+        return f"ipc://{self._socket_prefix()}-{CHANNEL_PORTS[channel]}"
+
+    def start(self) -> None:
+        """Start the kernel; called again for each restart, after the last one has ended.
+
+        Raises
+        ------
+        KernelStartFailed
+            When the command cannot be executed. ``exit`` then holds the cause.
+        """
+        self.generation += 1
+        self.exit = None
+        self._oom_kills_before = count_oom_kills(self._settings.cgroup)
+        connection_file = self._write_connection_file()
+        argv = [part.replace("{connection_file}", connection_file) for part in self.argv]
+        limits = self._settings.limits
+        # A function between fork and exec costs vfork its speed, so only when it is needed.
+        prepare = apply_limits(limits) if limits != type(limits)() else None
+        cwd = self._settings.cwd
+        with open(self.log_path, "ab") as log:
+            try:
+                self._process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self._environment(),
+                    cwd=cwd if cwd and os.path.isdir(cwd) else None,
+                    # Its own group: an interrupt must reach the kernel's children, not us.
+                    start_new_session=True,
+                    preexec_fn=prepare,
+                )
+            except (OSError, subprocess.SubprocessError) as error:
+                self._process = None
+                message = f"the kernel's command could not be started: {error}"
+                self.exit = _cause("start_failed", message, "Check the environment's command.")
+                raise KernelStartFailed(message) from error
+        self.started_s = time.time()
+
+    def watch(self, on_exit: Callable[[int, Dict[str, Any]], None]) -> None:
+        """Call ``on_exit(generation, cause)`` from a thread when this generation ends."""
+        process, generation = self._process, self.generation
+        if process is None:
+            return
+
+        def wait() -> None:
+            returncode = process.wait()
+            on_exit(generation, self._explain(returncode))
+
+        threading.Thread(target=wait, name=f"kernel-{generation}-exit", daemon=True).start()
+
+    def record_exit(self, cause: Dict[str, Any]) -> None:
+        """Store why the kernel ended; called on the loop, so that readers see one truth."""
+        self.exit = cause
+
+    def send_signal(self, signum: int) -> bool:
+        """Send a signal to the kernel's whole process group.
+
+        Returns
+        -------
+        bool
+            False when there is no process to signal.
+        """
+        process = self._process
+        if process is None or self.exit is not None:
+            return False
+        try:
+            os.killpg(process.pid, signum)
+        except ProcessLookupError:
+            # The leader may be gone while its children go on in the group, or all are gone.
+            return False
+        return True
+
+    def kill_group(self) -> None:
+        """Kill what is left of the kernel's process group, after its leader has ended too."""
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+
+    def remove_files(self) -> None:
+        """Remove sockets and connection files."""
+        for name in os.listdir(self._directory):
+            if name.startswith("k"):
+                path = os.path.join(self._directory, name)
+                if name != "kernel.log":
+                    os.unlink(path)
+        if self._directory != self._settings.directory:
+            os.rmdir(self._directory)
+
+    def _socket_prefix(self) -> str:
+        return os.path.join(self._directory, f"k{self.generation}")
+
+    def _write_connection_file(self) -> str:
+        info: Dict[str, Any] = {
+            "transport": "ipc",
+            "ip": self._socket_prefix(),
+            "key": self.key,
+            "signature_scheme": "hmac-sha256",
+            "kernel_name": "",
+        }
+        info.update({f"{name}_port": port for name, port in CHANNEL_PORTS.items()})
+        path = os.path.join(self._directory, f"k{self.generation}.json")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(info, file)
+        return path
+
+    def _environment(self) -> Dict[str, str]:
+        env = dict(os.environ)
+        env.update(self.env)
+        # ipykernel ends itself when this process is gone: no orphan when the agent is killed.
+        env["JPY_PARENT_PID"] = str(os.getpid())
+        env.pop("JUPYTER_REMOTE_KERNELS_SETTINGS", None)
+        return env
+
+    def _explain(self, returncode: int) -> Dict[str, Any]:
+        if returncode >= 0:
+            message = f"the kernel ended by itself with exit code {returncode}"
+            hint = "Restart the kernel." if returncode == 0 else "See the kernel's log."
+            return _cause("exited", message, hint, code=returncode)
+        signum = -returncode
+        if count_oom_kills(self._settings.cgroup) > self._oom_kills_before:
+            limit = self._settings.memory_limit_bytes
+            size = f" of {limit / 2**20:.0f} MiB" if limit else ""
+            return _cause(
+                "out_of_memory",
+                f"the kernel was killed because it used more than its memory limit{size}",
+                "Restart it and use less memory, or pick an environment with more.",
+                signal=signum,
+            )
+        name = _signal_name(signum)
+        hint = "The machine may be out of memory." if signum == signal.SIGKILL else ""
+        return _cause("signal", f"the kernel was ended by signal {name}", hint, signal=signum)
+
+
+def _socket_directory(directory: str) -> str:
+    if len(os.fsencode(directory)) <= _LONGEST_SOCKET_DIRECTORY:
+        return directory
+    return tempfile.mkdtemp(prefix="jrk-")
+
+
+def _signal_name(signum: int) -> str:
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return str(signum)
+
+
+def _cause(
+    reason: str,
+    message: str,
+    hint: str,
+    code: Optional[int] = None,
+    signal: Optional[int] = None,
+) -> Dict[str, Any]:
+    return {"reason": reason, "message": message, "hint": hint, "code": code, "signal": signal}

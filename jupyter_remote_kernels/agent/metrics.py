@@ -1,0 +1,93 @@
+"""What the kernel uses of CPU and memory."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Optional
+
+from jupyter_remote_kernels.agent.limits import read_memory_bytes
+from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+
+class MetricsSampler:
+    """Measures the kernel and its children.
+
+    Parameters
+    ----------
+    settings : AgentSettings
+        Names the cgroup to read, and the limit that the user knows.
+    """
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._before_s = 0.0
+        self._before_cpu_s = 0.0
+        self._before_pid: Optional[int] = None
+        self._finished_cpu_s = 0.0
+        self.last: Dict[str, Any] = {}
+
+    def sample(self, pid: Optional[int]) -> Dict[str, Any]:
+        """Measure now.
+
+        Returns
+        -------
+        dict
+            ``cpu_percent`` (100 is one core, over the time since the last sample),
+            ``cpu_time_s`` (over all restarts), ``memory_bytes``, ``memory_limit_bytes``.
+        """
+        if pid != self._before_pid:
+            # A restart keeps the CPU time used so far: it is what the user pays for.
+            self._finished_cpu_s += self._before_cpu_s
+            self._before_cpu_s, self._before_pid, self._before_s = 0.0, pid, 0.0
+        now_s = time.monotonic()
+        cpu_s, memory_bytes = _measure(pid)
+        elapsed_s = now_s - self._before_s
+        percent = None
+        if self._before_s and elapsed_s > 0 and cpu_s is not None:
+            percent = round(max(0.0, 100 * (cpu_s - self._before_cpu_s) / elapsed_s), 1)
+        if cpu_s is not None:
+            self._before_s, self._before_cpu_s = now_s, cpu_s
+        in_cgroup = read_memory_bytes(self._settings.cgroup)
+        self.last = {
+            "cpu_percent": percent,
+            "cpu_time_s": round(self._finished_cpu_s + self._before_cpu_s, 2),
+            "memory_bytes": in_cgroup if in_cgroup is not None else memory_bytes,
+            "memory_limit_bytes": self._settings.memory_limit_bytes,
+        }
+        return self.last
+
+    @staticmethod
+    def differ(before: Dict[str, Any], after: Dict[str, Any]) -> bool:
+        """Tell whether a user would see the difference; idle kernels then send nothing."""
+        for key, step in (("cpu_percent", 1.0), ("memory_bytes", 2**20)):
+            old, new = before.get(key), after.get(key)
+            if old is None or new is None:
+                if old is not new:
+                    return True
+            elif abs(old - new) >= step:
+                return True
+        return False
+
+
+def _measure(pid: Optional[int]) -> tuple[Optional[float], Optional[int]]:
+    if pid is None:
+        return None, None
+    import psutil  # noqa: PLC0415 - not needed to start a kernel, and starting should be fast
+
+    try:
+        process = psutil.Process(pid)
+        family: List[psutil.Process] = [process, *process.children(recursive=True)]
+        own = process.cpu_times()
+        # Children that have ended are in the parent's own account.
+        cpu_s = own.children_user + own.children_system
+    except psutil.Error:
+        return None, None
+    memory_bytes = 0
+    for member in family:
+        try:
+            times = member.cpu_times()
+            memory_bytes += member.memory_info().rss
+            cpu_s += times.user + times.system
+        except psutil.Error:
+            continue  # it ended between the listing and the question
+    return cpu_s, memory_bytes

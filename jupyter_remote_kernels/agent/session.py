@@ -1,0 +1,250 @@
+"""What the agent does: keeps one kernel, tells its clients, and ends when it is not needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from typing import Any, Dict, List, Optional, Protocol, Set
+
+import zmq
+
+from jupyter_remote_kernels.agent.kernel_process import KernelProcess
+from jupyter_remote_kernels.agent.metrics import MetricsSampler
+from jupyter_remote_kernels.errors import Conflict, KernelStartFailed
+from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+_METRICS_INTERVAL_S = 5.0
+_TERM_GRACE_S = 1.0
+
+
+class Client(Protocol):
+    """A connected websocket, as the session sees it."""
+
+    def reconnect(self) -> None:
+        """Connect to the kernel's new generation."""
+
+    def disconnect(self) -> None:
+        """Let go of the kernel that is gone."""
+
+    def report(self, event: Dict[str, Any]) -> None:
+        """Send an event on the agent's own channel, to a client that asked for them."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class AgentSession:
+    """One kernel, its clients and its end.
+
+    Parameters
+    ----------
+    settings : AgentSettings
+        What the launcher said.
+    kernel : KernelProcess
+        Started already, so that it comes up while the agent imports its server.
+    """
+
+    def __init__(self, settings: AgentSettings, kernel: KernelProcess) -> None:
+        self.settings = settings
+        self.kernel = kernel
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.ended = asyncio.Event()
+        self.end_reason = ""
+        self.info: Optional[Dict[str, Any]] = None
+        self._clients: Set[Client] = set()
+        self.loop = asyncio.get_running_loop()
+        self._exited = asyncio.Event()
+        self._timers: Dict[str, asyncio.TimerHandle] = {}
+        self._restarting = asyncio.Lock()
+        self._metrics = MetricsSampler(settings)
+        self._tasks: List[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        """Watch the kernel that was started, and start the clocks."""
+        self._set_timer("silence", self.settings.silence_s)
+        if self.kernel.exit is not None:
+            self._exited.set()
+            self._set_timer("vacant", self.settings.vacant_s)
+        else:
+            self.kernel.watch(self._exit_from_thread)
+        self._tasks.append(self.loop.create_task(self._sample_metrics()))
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.loop.add_signal_handler(signum, self.end, f"signal {signum.name}")
+
+    def add_client(self, client: Client) -> None:
+        """Take in a client and tell it how things stand."""
+        self._clients.add(client)
+        self._clear_timer("silence")
+        client.report({"event": "kernel_starting", "generation": self.kernel.generation})
+        if self.kernel.exit is not None:
+            client.report({"event": "kernel_exited", "exit": self.kernel.exit})
+        else:
+            client.reconnect()
+        if self._metrics.last:
+            client.report({"event": "metrics", **self._metrics.last})
+
+    def remove_client(self, client: Client) -> None:
+        """Forget a client; the silence clock starts with the last one."""
+        self._clients.discard(client)
+        if not self._clients:
+            self._set_timer("silence", self.settings.silence_s)
+
+    def ready(self, client: Client, info: Dict[str, Any]) -> None:
+        """Tell a client that its channels to the kernel work."""
+        self.info = info
+        client.report(
+            {"event": "kernel_ready", "generation": self.kernel.generation, "kernel_info": info}
+        )
+
+    def signal_kernel(self, signum: int) -> None:
+        """Send a signal to the kernel's process group.
+
+        Raises
+        ------
+        Conflict
+            When no kernel is running.
+        """
+        if not self.kernel.send_signal(signum):
+            raise Conflict("no kernel is running", reason="no_kernel", hint="Restart it.")
+
+    async def restart_kernel(
+        self, argv: Optional[List[str]] = None, env: Optional[Dict[str, str]] = None
+    ) -> None:
+        """End the kernel if it is there and start it anew, in the same place.
+
+        Parameters
+        ----------
+        argv : list of str, optional
+            Another command; the last one otherwise.
+        env : dict, optional
+            Other variables; the last ones otherwise.
+
+        Raises
+        ------
+        KernelStartFailed
+            When the command cannot be executed.
+        """
+        async with self._restarting:
+            await self.stop_kernel(0.0)
+            for client in list(self._clients):
+                client.disconnect()
+            if argv is not None:
+                self.kernel.argv = list(argv)
+            if env is not None:
+                self.kernel.env = dict(env)
+            self.info = None
+            try:
+                self.kernel.start()
+            except KernelStartFailed:
+                self._kernel_gone()
+                raise
+            self._exited = asyncio.Event()
+            self._clear_timer("vacant")
+            self.kernel.watch(self._exit_from_thread)
+            self.broadcast({"event": "kernel_starting", "generation": self.kernel.generation})
+            for client in list(self._clients):
+                client.reconnect()
+
+    async def stop_kernel(self, grace_s: float) -> None:
+        """End the kernel and its process group; returns when it is gone.
+
+        Parameters
+        ----------
+        grace_s : float
+            Time between SIGTERM and SIGKILL, in seconds; 0 kills at once.
+        """
+        if self.kernel.is_running:
+            if grace_s > 0:
+                self.kernel.send_signal(signal.SIGTERM)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._exited.wait(), grace_s)
+            if self.kernel.is_running:
+                self.kernel.send_signal(signal.SIGKILL)
+                await self._exited.wait()
+        self.kernel.kill_group()
+
+    def end(self, reason: str) -> None:
+        """Ask the agent to end; it stops its kernel first."""
+        self.end_reason = self.end_reason or reason
+        self.ended.set()
+
+    async def close(self) -> None:
+        """Stop the kernel, tell the clients, and give everything back."""
+        await self.stop_kernel(_TERM_GRACE_S)
+        self.broadcast({"event": "agent_ending", "reason": self.end_reason})
+        for task in self._tasks:
+            task.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        for client in list(self._clients):
+            client.disconnect()
+            client.close()
+        self.context.destroy(linger=0)
+        self.kernel.remove_files()
+
+    def broadcast(self, event: Dict[str, Any]) -> None:
+        """Send an event to every client that asked for them."""
+        for client in list(self._clients):
+            client.report(event)
+
+    def describe(self) -> Dict[str, Any]:
+        """Return what is known about the kernel, for the status route."""
+        return {
+            "runtime_id": self.settings.runtime_id,
+            "version": self.settings.version,
+            "pid": os.getpid(),
+            "kernel_pid": self.kernel.pid,
+            "generation": self.kernel.generation,
+            "ready": self.info is not None,
+            "exit": self.kernel.exit,
+            "started_s": self.kernel.started_s,
+            "now_s": time.time(),
+            "metrics": self._metrics.last,
+        }
+
+    def sample(self) -> Dict[str, Any]:
+        """Measure the kernel's use of CPU and memory now."""
+        return self._metrics.sample(self.kernel.pid)
+
+    def _exit_from_thread(self, generation: int, cause: Dict[str, Any]) -> None:
+        # The loop is closed once the agent itself has ended; then nobody needs to know.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._kernel_exited, generation, cause)
+
+    def _kernel_exited(self, generation: int, cause: Dict[str, Any]) -> None:
+        if generation != self.kernel.generation:
+            return
+        self.kernel.record_exit(cause)
+        self._kernel_gone()
+
+    def _kernel_gone(self) -> None:
+        self.info = None
+        self._exited.set()
+        self.broadcast({"event": "kernel_exited", "exit": self.kernel.exit})
+        # No machine is kept for a kernel that nobody restarts.
+        self._set_timer("vacant", self.settings.vacant_s)
+
+    def _set_timer(self, name: str, delay_s: float) -> None:
+        self._clear_timer(name)
+        if delay_s > 0:
+            reason = "nobody was heard of" if name == "silence" else "the kernel is gone"
+            self._timers[name] = self.loop.call_later(delay_s, self.end, reason)
+
+    def _clear_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    async def _sample_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(_METRICS_INTERVAL_S)
+            if self._clients and self.kernel.pid is not None:
+                before = self._metrics.last
+                after = self.sample()
+                if MetricsSampler.differ(before, after):
+                    self.broadcast({"event": "metrics", **after})
+
+

@@ -1,0 +1,378 @@
+"""The driver: takes one runtime's events in order, applies the table, performs the actions.
+
+It is the only writer of the runtime's phase. Steps that take long (starting and stopping a
+job) run beside it as tasks and come back as events, so that a stop is never kept waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyter_remote_kernels.control.job import JobKeeper
+from jupyter_remote_kernels.control.launch import Change
+from jupyter_remote_kernels.errors import (
+    Conflict,
+    IllegalTransition,
+    LaunchFailed,
+    RemoteKernelsError,
+)
+from jupyter_remote_kernels.link.agent_client import AgentClient
+from jupyter_remote_kernels.link.bridge import Bridge
+from jupyter_remote_kernels.link.link import Link
+from jupyter_remote_kernels.model.phases import (
+    FINAL_PHASES,
+    Action,
+    Event,
+    Phase,
+    Target,
+    advance,
+    target_event,
+)
+from jupyter_remote_kernels.model.records import ExitCause, KernelCommand, RuntimeRecord
+from jupyter_remote_kernels.providers.base import JobStatus
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.control.services import Services
+
+_log = logging.getLogger(__name__)
+_HISTORY_LENGTH = 50
+
+
+class RuntimeDriver:
+    """Drives one runtime. Made and used on the control plane's loop.
+
+    Parameters
+    ----------
+    record : RuntimeRecord
+        Already in the registry, owned by this process.
+    bridge : Bridge
+        Bound already.
+    services : Services
+        What all drivers share.
+    """
+
+    def __init__(self, record: RuntimeRecord, bridge: Bridge, services: Services) -> None:
+        self.record = record
+        self.bridge = bridge
+        self.metrics: dict[str, Any] = {}
+        self.unreachable_since_s: float | None = None
+        self.step: str | None = "submitting"
+        self.released = asyncio.Event()
+        self.link: Link | None = None
+        self.job = JobKeeper(self, services)
+        self._services = services
+        self._inbox: asyncio.Queue[tuple[Event, dict[str, Any], asyncio.Future[None] | None]]
+        self._inbox = asyncio.Queue()
+        self._start_clock: asyncio.TimerHandle | None = None
+        self._kernel_exit: ExitCause | None = None
+        self._actions = {
+            Action.START_JOB: self._start_job,
+            Action.OPEN_LINK: self._open_link,
+            Action.CLOSE_LINK: self._close_link,
+            Action.STOP_JOB: self._stop_job,
+            Action.RECORD_EXIT: self._record_exit,
+            Action.REJECT_HELD: self._reject_held,
+            Action.RELEASE: self._release,
+        }
+
+    # -- what others ask ------------------------------------------------------
+
+    @property
+    def engine(self) -> JobStatus | None:
+        """The engine's last words about the job."""
+        return self.job.status
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code as a process would have it; None while it lives or nobody knows."""
+        phase = self.record.phase
+        if phase is Phase.STOPPED:
+            return 0
+        if phase is Phase.FAILED:
+            return 1
+        if self._kernel_exit is None or phase is Phase.STOPPING:
+            return None
+        if self._kernel_exit.signal is not None:
+            return -self._kernel_exit.signal
+        return self._kernel_exit.code if self._kernel_exit.code is not None else 1
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a kernel can be asked right now."""
+        return self.record.phase is Phase.RUNNING and self._kernel_exit is None
+
+    def begin(self) -> None:
+        """Start to drive: the job is submitted at once."""
+        self._services.background.spawn(self._drive(), f"runtime {self.record.id}")
+        self._start_job()
+
+    def post(self, event: Event, **facts: Any) -> None:
+        """Tell that something happened; ``facts`` are fields of the record."""
+        self._inbox.put_nowait((event, facts, None))
+
+    async def want(self, target: Target) -> None:
+        """Set what the user wants; returns when the driver has taken it up.
+
+        Raises
+        ------
+        IllegalTransition
+            When the present phase does not allow it.
+        """
+        if self.released.is_set():
+            if target is Target.STOPPED:
+                return
+            raise Conflict("the runtime is gone", reason="runtime_gone", hint="Start a new one.")
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait((target_event(target), {"target": target}, taken))
+        await taken
+
+    async def stop(self) -> None:
+        """Terminate; returns when the job is verified gone."""
+        await self.want(Target.STOPPED)
+        await self.released.wait()
+
+    async def interrupt(self) -> None:
+        """Interrupt the kernel, or abort what is held while there is none."""
+        self.bridge.stand_in.abort_held()
+        if self.is_settled and self.link is not None:
+            await self.link.client.interrupt()
+
+    async def send_signal(self, signum: int) -> None:
+        """Send a signal to the kernel's process group, if there is a kernel."""
+        if self.is_settled and self.link is not None:
+            await self.link.client.send_signal(signum)
+
+    async def kill_kernel(self) -> None:
+        """End the kernel at once; the agent and its allocation stay for a restart.
+
+        Without a kernel there is only the launch to call off.
+        """
+        if self.record.phase is Phase.RUNNING and self.link is not None:
+            if self._kernel_exit is not None:
+                return
+            try:
+                await self.link.client.stop_kernel(0.0)
+            except RemoteKernelsError as error:
+                _log.warning("runtime %s: %s; stopping its job", self.record.id, error)
+            else:
+                await self.wait_exit()
+                return
+        await self.stop()
+
+    async def restart_kernel(self, command: KernelCommand) -> None:
+        """Start the kernel anew: in place when its agent is there, else with a new job."""
+        self.record = await self._services.registry.update(self.record.id, command=command)
+        if self.record.phase is Phase.FAILED:
+            await self.job.clear()
+            self._kernel_exit = None
+            await self.want(Target.RUNNING)
+            return
+        if self.record.phase is not Phase.RUNNING or self.link is None:
+            # A launch that is still on its way takes the command along.
+            return
+        self.bridge.detach(kernel_gone=True)
+        self.bridge.activity.execution_state = "starting"
+        self._kernel_exit = None
+        await self.link.client.restart(command.argv, command.env)
+        self._tell("kernel")
+
+    async def wait_exit(self) -> int:
+        """Wait until the kernel has ended; returns its exit code."""
+        while (code := self.exit_code) is None:
+            await self._services.changed(self.record.id)
+        return code
+
+    async def wait_settled(self) -> None:
+        """Wait until the kernel answers.
+
+        Raises
+        ------
+        LaunchFailed
+            When the runtime ended instead; says why.
+        """
+        while not self.is_settled:
+            if self.exit_code is not None:
+                cause = self.record.exit
+                raise LaunchFailed(
+                    cause.message if cause else "the runtime was terminated",
+                    reason=cause.reason if cause else "terminated",
+                    hint=cause.hint if cause else "",
+                )
+            await self._services.changed(self.record.id)
+
+    async def rename(self, **fields: Any) -> None:
+        """Change name or tag."""
+        self.record = await self._services.registry.update(self.record.id, **fields)
+        self._tell("renamed")
+
+    # -- what the link tells --------------------------------------------------
+
+    def link_ready(self, kernel_info: Mapping[str, Any]) -> None:
+        """See :class:`~jupyter_remote_kernels.link.link.LinkListener`."""
+        self._kernel_exit = None
+        if self.unreachable_since_s is not None:
+            self.unreachable_since_s = None
+            self._tell("reachability")
+        facts = {"exit": None} if self.record.exit is not None else {}
+        if self.record.started_s is None:
+            facts["started_s"] = time.time()
+        self.post(Event.LINK_READY, **facts)
+        self._services.background.spawn(
+            self._services.registry.remember_kernel_info(
+                self.record.environment.name, dict(kernel_info)
+            ),
+            "remember kernel_info",
+        )
+
+    def link_lost(self, message: str) -> None:
+        """See LinkListener. Unreachable is not dead: only the engine knows."""
+        if self.unreachable_since_s is None:
+            self.unreachable_since_s = time.time()
+            self._tell("reachability")
+        self.post(Event.LINK_LOST)
+        self._services.background.spawn(self.job.poll(), "poll after a lost link")
+
+    def link_refused(self, message: str) -> None:
+        """See LinkListener."""
+        cause = ExitCause("link_refused", message, "Start a new runtime.")
+        self.post(Event.START_FAILED, exit=cause)
+
+    def kernel_exited(self, cause: Mapping[str, Any]) -> None:
+        """See LinkListener."""
+        self._kernel_exit = ExitCause.from_json(cause)
+        self.post(Event.KERNEL_EXITED, exit=self._kernel_exit)
+
+    def kernel_measured(self, metrics: Mapping[str, Any]) -> None:
+        """See LinkListener."""
+        self.metrics = {key: value for key, value in metrics.items() if key != "event"}
+        self._tell("usage")
+
+    # -- the machine ----------------------------------------------------------
+
+    async def _drive(self) -> None:
+        while not self.released.is_set():
+            event, facts, taken = await self._inbox.get()
+            try:
+                await self._apply(event, facts)
+            except IllegalTransition as error:
+                _log.warning("runtime %s: %s (%s)", self.record.id, error, error.detail)
+                _fail(taken, error)
+            except Exception as error:
+                # Whatever broke, the next event must still be taken: a stop, above all.
+                _log.exception("runtime %s: %s could not be applied", self.record.id, event)
+                _fail(taken, error)
+            else:
+                if taken is not None and not taken.done():
+                    taken.set_result(None)
+        self._refuse_the_rest()
+
+    async def _apply(self, event: Event, facts: dict[str, Any]) -> None:
+        before = self.record.phase
+        transition = advance(before, event, self.record.history)
+        fields = dict(facts)
+        if transition.phase is not before:
+            line = f"{before.value} --{event.value}--> {transition.phase.value}"
+            fields["phase"] = transition.phase
+            fields["history"] = (*self.record.history, line)[-_HISTORY_LENGTH:]
+            if transition.phase in FINAL_PHASES:
+                fields["ended_s"] = time.time()
+        if fields:
+            self.record = await self._services.registry.update(self.record.id, **fields)
+        for action in transition.actions:
+            result = self._actions[action]()
+            if result is not None:
+                await result
+        if transition.phase is not before:
+            self.step = _STEPS.get(transition.phase)
+            self._watch_start(transition.phase)
+            self._tell("phase")
+        elif event is Event.KERNEL_EXITED or event is Event.LINK_READY:
+            self._tell("kernel")
+
+    def _start_job(self) -> None:
+        self.job.start()
+
+    async def _open_link(self) -> None:
+        try:
+            endpoint = await self.job.endpoint()
+        except RemoteKernelsError as error:
+            self.post(Event.START_FAILED, exit=ExitCause(error.reason, error.message, error.hint))
+            return
+        client = AgentClient(endpoint, self.record.id, self.record.token)
+        self.bridge.expect_kernel()
+        self.link = Link(client, self.bridge, self)
+        self.link.open()
+
+    async def _close_link(self) -> None:
+        if self.link is not None:
+            link, self.link = self.link, None
+            await link.close()
+
+    def _stop_job(self) -> None:
+        self._services.background.spawn(self.job.stop(), f"stop {self.record.id}")
+
+    def _record_exit(self) -> None:
+        self.bridge.activity.execution_state = "dead"
+        if self.record.exit is not None:
+            _log.info("runtime %s: %s", self.record.id, self.record.exit.message)
+
+    def _reject_held(self) -> None:
+        cause = self.record.exit
+        message = cause.message if cause else "the kernel was terminated"
+        self.bridge.stand_in.reject_held(message, cause.hint if cause else "")
+
+    async def _release(self) -> None:
+        self._watch_start(Phase.STOPPED)
+        self.bridge.close()
+        await self._services.forget(self)
+        self.released.set()
+
+    def _watch_start(self, phase: Phase) -> None:
+        """Give a job that runs a limited time to show its kernel."""
+        if self._start_clock is not None:
+            self._start_clock.cancel()
+            self._start_clock = None
+        if phase is Phase.STARTING:
+            limit_s = self._services.settings.start_timeout_s
+            cause = ExitCause(
+                "agent_silent",
+                f"the job runs, but its kernel did not answer within {limit_s:.0f} s",
+                "See the runtime's log.",
+            )
+            self._start_clock = asyncio.get_running_loop().call_later(
+                limit_s, lambda: self.post(Event.START_FAILED, exit=cause)
+            )
+
+    def _tell(self, action: str) -> None:
+        self._services.tell(Change(self.record.id, action, {"phase": self.record.phase.value}))
+
+    def told_engine(self) -> None:
+        """Called by the job keeper when the engine's words changed."""
+        self._tell("engine")
+
+    def _refuse_the_rest(self) -> None:
+        with contextlib.suppress(asyncio.QueueEmpty):
+            while True:
+                event, _, taken = self._inbox.get_nowait()
+                if event is Event.WANT_STOPPED and taken is not None and not taken.done():
+                    taken.set_result(None)
+                else:
+                    _fail(taken, Conflict("the runtime is gone", reason="runtime_gone"))
+
+
+_STEPS = {
+    Phase.SUBMITTED: "waiting for the engine",
+    Phase.STARTING: "starting the kernel",
+    Phase.RESUMING: "resuming",
+    Phase.STOPPING: "stopping",
+}
+
+
+def _fail(taken: asyncio.Future[None] | None, error: Exception) -> None:
+    if taken is not None and not taken.done():
+        taken.set_exception(error)

@@ -1,0 +1,215 @@
+"""One runtime's job: started checkpoint by checkpoint, polled, stopped and verified."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_remote_kernels import __version__
+from jupyter_remote_kernels.errors import ProviderError, RemoteKernelsError
+from jupyter_remote_kernels.model.endpoints import Endpoint
+from jupyter_remote_kernels.model.phases import Event, Phase
+from jupyter_remote_kernels.model.records import ExitCause
+from jupyter_remote_kernels.protocol.settings import AgentSettings
+from jupyter_remote_kernels.providers.base import (
+    Checkpoint,
+    JobSpec,
+    JobState,
+    JobStatus,
+    Provider,
+)
+from jupyter_remote_kernels.providers.registry import load_provider
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.control.services import Services
+
+_log = logging.getLogger(__name__)
+_STOP_RETRY_FIRST_S = 1.0
+_STOP_RETRY_LAST_S = 60.0
+
+
+class JobKeeper:
+    """Gets, watches and stops the job of one runtime.
+
+    Parameters
+    ----------
+    driver : RuntimeDriver
+        Whose job; it is told everything as events.
+    services : Services
+        What all drivers share.
+    """
+
+    def __init__(self, driver: RuntimeDriver, services: Services) -> None:
+        self._driver = driver
+        self._services = services
+        self._starting: asyncio.Task[None] | None = None
+        self.status: JobStatus | None = None
+
+    @property
+    def provider(self) -> Provider:
+        """The environment's provider.
+
+        Raises
+        ------
+        NotFound
+            When it is not installed.
+        """
+        return load_provider(self._driver.record.environment.provider)
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The last committed checkpoint."""
+        return self._driver.record.checkpoint
+
+    @property
+    def is_submitted(self) -> bool:
+        """Whether the engine has the whole job, so that it can be polled."""
+        return bool(self.checkpoint and self.checkpoint.get("complete"))
+
+    def start(self) -> None:
+        """Begin to start the job; the outcome is told as an event."""
+        self._starting = self._services.background.spawn(
+            self._start(), f"start {self._driver.record.id}"
+        )
+
+    async def poll(self) -> None:
+        """Ask the engine about this job now."""
+        if self.is_submitted and self.checkpoint is not None:
+            (status,) = await self.provider.poll([self.checkpoint])
+            self.take_status(status)
+
+    def take_status(self, status: JobStatus) -> None:
+        """Take the engine's answer; called by the poller too."""
+        before, self.status = self.status, status
+        record = self._driver.record
+        if record.phase in (Phase.SUBMITTED, Phase.RESUMING) and status.state is JobState.RUNNING:
+            self._driver.post(Event.JOB_STARTED)
+        elif status.state.is_over and record.phase is not Phase.STOPPING:
+            self._driver.post(Event.JOB_ENDED, exit=_explain(status))
+        if before is None or (before.state, before.message) != (status.state, status.message):
+            self._driver.told_engine()
+
+    async def endpoint(self) -> Endpoint:
+        """Return where the agent can be reached."""
+        if self.checkpoint is None:
+            raise ProviderError("the job has not been submitted")
+        return await self.provider.endpoint(self.checkpoint)
+
+    async def stop(self) -> None:
+        """Stop the job, again and again until the engine says that it is gone."""
+        await self._cancel_start()
+        record = self._driver.record
+        # A failed runtime keeps its log for the user; a kill needs no grace.
+        grace_s = self._services.settings.stop_grace_s
+        delay_s = _STOP_RETRY_FIRST_S
+        while True:
+            try:
+                await self.provider.stop(record.checkpoint or {"label": record.label}, grace_s)
+            except RemoteKernelsError as error:
+                _log.warning("runtime %s: %s; trying again", record.id, error)
+                self.status = JobStatus(JobState.UNKNOWN, error.message)
+                self._driver.told_engine()
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _STOP_RETRY_LAST_S)
+            else:
+                break
+        if self._driver.record.phase is Phase.STOPPING:
+            await asyncio.to_thread(remove_directory, self._services.job_directory(record.id))
+        self._driver.post(Event.JOB_GONE)
+
+    async def clear(self) -> None:
+        """Forget an ended job before a new one is started for the same runtime."""
+        self.status = None
+        self._driver.record = await self._services.registry.update(
+            self._driver.record.id, checkpoint=None, exit=None, ended_s=None
+        )
+
+    async def _start(self) -> None:
+        try:
+            await self._submit()
+            await self.poll()
+        except RemoteKernelsError as error:
+            cause = ExitCause(error.reason, error.message, error.hint)
+            self._driver.post(Event.START_FAILED, exit=cause)
+        except Exception as error:
+            # A provider is somebody else's code; its mistakes must not leave a launch hanging.
+            _log.exception("the provider failed to start runtime %s", self._driver.record.id)
+            cause = ExitCause("provider_bug", f"the provider failed: {error}", "See the log.")
+            self._driver.post(Event.START_FAILED, exit=cause)
+
+    async def _submit(self) -> None:
+        registry, record = self._services.registry, self._driver.record
+        spec = await asyncio.to_thread(self._make_spec)
+        async with aclosing(self.provider.start(spec)) as checkpoints:  # type: ignore[type-var]
+            async for checkpoint in checkpoints:
+                self._driver.record = await registry.update(record.id, checkpoint=checkpoint)
+        if not self.is_submitted:
+            raise ProviderError(
+                f"the provider {self.provider.name!r} gave no complete checkpoint",
+                reason="provider_bug",
+            )
+
+    def _make_spec(self) -> JobSpec:
+        record, settings = self._driver.record, self._services.settings
+        directory = self._services.job_directory(record.id)
+        make_private_directory(directory)
+        agent = AgentSettings(
+            version=__version__,
+            runtime_id=record.id,
+            token=record.token,
+            argv=list(record.command.argv),
+            directory=str(directory),
+            env={**record.environment.env, **record.command.env},
+            cwd=record.command.cwd,
+            silence_s=settings.silence_s,
+            vacant_s=settings.vacant_s,
+            memory_limit_bytes=record.environment.resources.memory_bytes,
+        )
+        return JobSpec(
+            label=record.label,
+            runtime_id=record.id,
+            directory=str(directory),
+            agent_settings=agent.to_json(),
+            resources=record.environment.resources,
+            options=record.environment.options,
+        )
+
+    async def _cancel_start(self) -> None:
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._starting
+
+
+def make_private_directory(path: Path) -> None:
+    """Make a directory that only its owner can read; what is in it already stays."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(path, 0o700)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a runtime's directory; it may be gone already."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _explain(status: JobStatus) -> ExitCause:
+    words = {
+        JobState.SUCCEEDED: "the job has ended",
+        JobState.FAILED: "the job has failed",
+        JobState.CANCELLED: "the job was cancelled outside of Jupyter",
+        JobState.TIMEOUT: "the job's time is over",
+        JobState.MISSING: "the engine does not know the job any more",
+    }
+    message = words.get(status.state, "the job is over")
+    if status.message:
+        message = f"{message}: {status.message}"
+    last = status.log_tail.strip().splitlines()[-1:] if status.log_tail else []
+    hint = f"Last line of its log: {last[0]}" if last else "See the runtime's log."
+    return ExitCause(f"job_{status.state.value}", message, hint, code=status.exit_code)

@@ -1,0 +1,92 @@
+"""What is asked for at a launch, and what is told about runtimes while they live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_remote_kernels.link.bridge import Address, Keys
+from jupyter_remote_kernels.model.environments import Environment
+from jupyter_remote_kernels.model.records import KernelCommand
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """One launch.
+
+    Attributes
+    ----------
+    runtime_id : str
+        The kernel id, for ever.
+    name : str
+        What the user calls it.
+    environment : Environment
+        The recipe, as it is now: a later change does not touch living runtimes.
+    command : KernelCommand
+        How the kernel is started over there.
+    address : Address
+        Where the local sockets are to be bound.
+    keys : Keys
+        Secrets of the local sockets.
+    tag : str or None
+        A word of the user's, to find runtimes by.
+    client_token : str or None
+        Makes the launch idempotent.
+    """
+
+    runtime_id: str
+    name: str
+    environment: Environment
+    command: KernelCommand
+    address: Address
+    keys: Keys = field(repr=False)
+    tag: str | None = None
+    client_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something about a runtime is different now.
+
+    Attributes
+    ----------
+    runtime_id : str
+        Which.
+    action : str
+        ``phase``, ``reachability``, ``engine``, ``kernel``, ``usage``, ``renamed``.
+    data : mapping
+        What it is now, without secrets.
+    """
+
+    runtime_id: str
+    action: str
+    data: Mapping[str, Any]
+
+
+Listener = Callable[[Change], None]
+
+
+@dataclass(frozen=True)
+class ControlSettings:
+    """Settings of the control plane.
+
+    Attributes
+    ----------
+    silence_s : float
+        An agent that nobody has contacted for so long ends itself, in seconds.
+    vacant_s : float
+        An agent without a kernel ends itself after so long, in seconds.
+    start_timeout_s : float
+        How long a job may run without its kernel answering, in seconds.
+    stop_grace_s : float
+        How long a job may take to end by itself, in seconds.
+    keep_records_s : float
+        How long records of ended runtimes are kept, in seconds.
+    """
+
+    silence_s: float = 600.0
+    vacant_s: float = 120.0
+    start_timeout_s: float = 120.0
+    stop_grace_s: float = 3.0
+    keep_records_s: float = 7 * 86_400.0

@@ -1,0 +1,170 @@
+"""Operations: what a user waits for, with its progress, its outcome and a way to cancel it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_remote_kernels.errors import Conflict, NotFound, RemoteKernelsError
+
+_log = logging.getLogger(__name__)
+_KEPT = 200
+
+
+@dataclass
+class Operation:
+    """One operation.
+
+    Attributes
+    ----------
+    id : str
+        Random.
+    kind : str
+        ``launch``, ``restart`` or ``terminate``.
+    runtime_id : str
+        What it is about.
+    state : str
+        ``running``, ``succeeded``, ``failed`` or ``cancelled``.
+    created_s, finished_s : float
+        Seconds since the epoch.
+    error : RemoteKernelsError or None
+        Why it failed.
+    """
+
+    kind: str
+    runtime_id: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    state: str = "running"
+    created_s: float = field(default_factory=time.time)
+    finished_s: float | None = None
+    error: RemoteKernelsError | None = None
+
+
+Cancel = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Operations:
+    """The operations of a server; made and used on one loop.
+
+    Parameters
+    ----------
+    tell : callable
+        Called with an operation whenever its state changes.
+    """
+
+    def __init__(self, tell: Callable[[Operation], None]) -> None:
+        self._tell = tell
+        self._all: OrderedDict[str, Operation] = OrderedDict()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cancels: dict[str, Cancel] = {}
+
+    def start(
+        self,
+        kind: str,
+        runtime_id: str,
+        work: Coroutine[Any, Any, Any],
+        cancel: Cancel | None = None,
+    ) -> Operation:
+        """Start an operation.
+
+        Parameters
+        ----------
+        kind : str
+            What it is.
+        runtime_id : str
+            What it is about.
+        work : coroutine
+            Ends when the operation has succeeded, and raises when it failed.
+        cancel : callable, optional
+            Undoes what was begun; without it the operation cannot be cancelled.
+        """
+        operation = Operation(kind, runtime_id)
+        self._all[operation.id] = operation
+        if cancel is not None:
+            self._cancels[operation.id] = cancel
+        self._tasks[operation.id] = asyncio.get_running_loop().create_task(
+            self._follow(operation, work)
+        )
+        self._tell(operation)
+        self._drop_old()
+        return operation
+
+    def get(self, operation_id: str) -> Operation:
+        """Return an operation.
+
+        Raises
+        ------
+        NotFound
+            When it is unknown, or so old that it was dropped.
+        """
+        try:
+            return self._all[operation_id]
+        except KeyError:
+            raise NotFound(
+                f"there is no operation {operation_id!r}", reason="unknown_operation"
+            ) from None
+
+    def list(self) -> list[Operation]:
+        """Return all operations, oldest first."""
+        return [*self._all.values()]
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Cancel an operation and undo what it had begun.
+
+        Raises
+        ------
+        Conflict
+            When it is over, or cannot be cancelled.
+        """
+        operation = self.get(operation_id)
+        if operation.state != "running":
+            raise Conflict(f"the operation has {operation.state}", reason="operation_over")
+        cancel = self._cancels.get(operation_id)
+        if cancel is None:
+            raise Conflict(
+                f"a {operation.kind} cannot be cancelled",
+                reason="not_cancellable",
+                hint="Wait until it is over.",
+            )
+        self._tasks[operation_id].cancel()
+        await cancel()
+        return operation
+
+    async def close(self) -> None:
+        """Cancel what is running; called at the end of the server."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, operation: Operation, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            operation.state = "cancelled"
+        except RemoteKernelsError as error:
+            operation.state, operation.error = "failed", error
+        except Exception as error:
+            # Jupyter's managers raise whatever they like; the user has to hear of it anyway.
+            _log.exception("operation %s of %s failed", operation.kind, operation.runtime_id)
+            operation.state = "failed"
+            operation.error = RemoteKernelsError(str(error) or type(error).__name__)
+        else:
+            operation.state = "succeeded"
+        operation.finished_s = time.time()
+        self._tasks.pop(operation.id, None)
+        self._cancels.pop(operation.id, None)
+        self._tell(operation)
+
+    def _drop_old(self) -> None:
+        for operation_id in list(self._all)[: max(0, len(self._all) - _KEPT)]:
+            with contextlib.suppress(KeyError):
+                if self._all[operation_id].state != "running":
+                    del self._all[operation_id]

@@ -1,0 +1,219 @@
+"""The control plane of a process: use cases over all runtimes, callable from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jupyter_remote_kernels.control.background import BackgroundLoop
+from jupyter_remote_kernels.control.driver import RuntimeDriver
+from jupyter_remote_kernels.control.launch import ControlSettings, LaunchRequest, Listener
+from jupyter_remote_kernels.control.owners import OwnerLock, ensure_private_directory
+from jupyter_remote_kernels.control.registry import AsyncRegistry
+from jupyter_remote_kernels.control.services import Services
+from jupyter_remote_kernels.control.sweep import sweep
+from jupyter_remote_kernels.errors import Conflict, NotFound
+from jupyter_remote_kernels.link.bridge import Bridge
+from jupyter_remote_kernels.link.context import make_context
+from jupyter_remote_kernels.link.stand_in import describe_kernel
+from jupyter_remote_kernels.model.phases import FINAL_PHASES
+from jupyter_remote_kernels.model.records import RuntimeRecord
+
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+_EXIT_LIMIT_S = 10.0
+
+
+class ControlPlane:
+    """All runtimes that this process drives.
+
+    Use :func:`control_plane` to get the process's one. Methods that are coroutines run on the
+    background loop; call them through :meth:`run` from another loop, or :meth:`submit` from a
+    thread.
+
+    Parameters
+    ----------
+    state_directory : Path
+        Registry, owner locks and runtimes' directories; owner-only.
+    settings : ControlSettings
+        Times.
+    """
+
+    def __init__(self, state_directory: Path, settings: ControlSettings) -> None:
+        self.state_directory = ensure_private_directory(state_directory)
+        self.background = BackgroundLoop("remote-kernels")
+        self.pid = os.getpid()
+        self._settings = settings
+        self._lock = OwnerLock.acquire(self.state_directory)
+        self._closed = False
+        try:
+            self.services: Services = self.background.submit(self._open()).result()
+        except BaseException:
+            self.background.stop()
+            self._lock.release()
+            raise
+        atexit.register(self.close)
+
+    # -- for any thread -------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was shut down."""
+        return self._closed
+
+    def submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        """Run a use case on the background loop; returns a future for any thread."""
+        return self.background.submit(work)
+
+    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a use case on the background loop, from any loop."""
+        return await self.background.run(work)
+
+    def find(self, runtime_id: str) -> RuntimeDriver | None:
+        """Return the driver of a living runtime of this process."""
+        return self.services.drivers.get(runtime_id)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener`` on the background loop for every change."""
+        self.services.subscribe(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Stop calling a listener."""
+        self.services.unsubscribe(listener)
+
+    def close(self) -> None:
+        """Terminate what is left and end the thread. Called at the end of the process."""
+        if self._closed or self.pid != os.getpid():
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        try:
+            self.submit(self._shut_down()).result(_EXIT_LIMIT_S)
+        except concurrent.futures.TimeoutError:
+            _log.warning("some runtimes did not stop in time; their agents end by themselves")
+        self.background.stop()
+        self._lock.release()
+
+    # -- use cases, on the background loop ------------------------------------
+
+    async def launch(self, request: LaunchRequest) -> dict[str, Any]:
+        """Commit a runtime and bind its sockets; the job is started meanwhile.
+
+        Returns
+        -------
+        dict
+            Connection information of the local sockets.
+
+        Raises
+        ------
+        Conflict
+            When a living runtime has this id or client token.
+        LinkError
+            When the local addresses cannot be bound.
+        NotFound
+            When the environment's provider is not installed.
+        """
+        services = self.services
+        if request.runtime_id in services.drivers:
+            raise Conflict(f"there is a runtime {request.runtime_id} already")
+        info = await services.registry.recall_kernel_info(request.environment.name)
+        bridge = Bridge(
+            self._context,
+            request.runtime_id,
+            request.keys,
+            info or describe_kernel(request.environment.language),
+        )
+        connection = bridge.bind(request.address)
+        record = _make_record(request, self._lock)
+        try:
+            await self._insert(record)
+            driver = RuntimeDriver(record, bridge, services)
+            services.watch(driver, driver.job.provider)
+        except BaseException:
+            bridge.close()
+            raise
+        driver.begin()
+        return connection
+
+    async def terminate(self, runtime_id: str) -> RuntimeRecord:
+        """Stop a runtime; returns its record when the job is verified gone."""
+        driver = self.find(runtime_id)
+        if driver is None:
+            raise NotFound(f"there is no runtime {runtime_id!r} here", reason="unknown_runtime")
+        await driver.stop()
+        return driver.record
+
+    async def list_records(self) -> list[RuntimeRecord]:
+        """Return everything in the registry, also of other processes."""
+        return await self.services.registry.list()
+
+    # -- inside ---------------------------------------------------------------
+
+    async def _open(self) -> Services:
+        self._context = make_context()
+        registry = await AsyncRegistry.open(self.state_directory / "registry.sqlite3")
+        services = Services(
+            registry, self.background, self._settings, self.state_directory / "runtimes"
+        )
+        self.background.spawn(sweep(services, self.state_directory, self._lock.owner), "sweep")
+        return services
+
+    async def _insert(self, record: RuntimeRecord) -> None:
+        registry = self.services.registry
+        earlier = await registry.get(record.id)
+        if earlier is not None and earlier.phase in FINAL_PHASES:
+            # The same kernel id again, after its runtime had ended.
+            await registry.delete(record.id)
+        await registry.insert(record)
+
+    async def _shut_down(self) -> None:
+        left = list(self.services.drivers.values())
+        await asyncio.gather(*(driver.stop() for driver in left), return_exceptions=True)
+        await self.services.registry.close()
+        self._context.destroy(linger=0)
+
+
+def _make_record(request: LaunchRequest, lock: OwnerLock) -> RuntimeRecord:
+    return RuntimeRecord(
+        id=request.runtime_id,
+        name=request.name,
+        environment=request.environment,
+        command=request.command,
+        token=secrets.token_urlsafe(32),
+        owner=lock.owner,
+        tag=request.tag,
+        client_token=request.client_token,
+        created_s=time.time(),
+    )
+
+
+_planes: dict[Path, ControlPlane] = {}
+_planes_lock = threading.Lock()
+
+
+def control_plane(state_directory: Path, settings: ControlSettings | None = None) -> ControlPlane:
+    """Return this process's control plane for a state directory; made at the first call.
+
+    Parameters
+    ----------
+    state_directory : Path
+        Where the registry lies.
+    settings : ControlSettings, optional
+        Used by the first call only.
+    """
+    with _planes_lock:
+        plane = _planes.get(state_directory)
+        # A forked child has the object but not its thread.
+        if plane is None or plane.is_closed or plane.pid != os.getpid():
+            plane = ControlPlane(state_directory, settings or ControlSettings())
+            _planes[state_directory] = plane
+        return plane

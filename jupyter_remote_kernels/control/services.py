@@ -1,0 +1,117 @@
+"""What all drivers of a process share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_remote_kernels.control.launch import Change, ControlSettings, Listener
+from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
+from jupyter_remote_kernels.providers.base import Checkpoint, Provider
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.control.background import BackgroundLoop
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.control.registry import AsyncRegistry
+
+_log = logging.getLogger(__name__)
+
+
+class Services:
+    """Registry, background loop, settings, and who wants to know about changes.
+
+    Parameters
+    ----------
+    registry : AsyncRegistry
+        The database.
+    background : BackgroundLoop
+        Owns every task.
+    settings : ControlSettings
+        Times.
+    run_directory : Path
+        Below it each runtime has its owner-only directory.
+    """
+
+    def __init__(
+        self,
+        registry: AsyncRegistry,
+        background: BackgroundLoop,
+        settings: ControlSettings,
+        run_directory: Path,
+    ) -> None:
+        self.registry = registry
+        self.background = background
+        self.settings = settings
+        self.drivers: dict[str, RuntimeDriver] = {}
+        self._run_directory = run_directory
+        self._listeners: list[Listener] = []
+        self._waiters: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
+        self._pollers: dict[str, asyncio.Task[None]] = {}
+
+    def job_directory(self, runtime_id: str) -> Path:
+        """Return the directory of one runtime's files."""
+        return self._run_directory / runtime_id
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener`` on the control plane's loop for every change; it must not block."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Stop calling a listener."""
+        with contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
+
+    def tell(self, change: Change) -> None:
+        """Tell everybody about a change."""
+        for listener in list(self._listeners):
+            listener(change)
+        for waiter in self._waiters.pop(change.runtime_id, []):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def changed(self, runtime_id: str) -> None:
+        """Wait for the next change of a runtime."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[runtime_id].append(waiter)
+        await waiter
+
+    def watch(self, driver: RuntimeDriver, provider: Provider) -> None:
+        """Take a driver in, and see that its engine is polled."""
+        self.drivers[driver.record.id] = driver
+        if provider.name not in self._pollers:
+            self._pollers[provider.name] = self.background.spawn(
+                self._poll(provider), f"poll {provider.name}"
+            )
+
+    async def forget(self, driver: RuntimeDriver) -> None:
+        """Let go of a driver whose runtime has ended."""
+        if self.drivers.get(driver.record.id) is driver:
+            del self.drivers[driver.record.id]
+
+    async def _poll(self, provider: Provider) -> None:
+        """Ask an engine about all its jobs at once, at its own pace."""
+        while True:
+            await asyncio.sleep(provider.poll_interval_s)
+            asked = [
+                (driver, driver.job.checkpoint)
+                for driver in self.drivers.values()
+                if driver.record.environment.provider == provider.name
+                and driver.job.is_submitted
+                and driver.record.phase not in FINAL_PHASES | {Phase.STOPPING, Phase.PAUSED}
+            ]
+            if not asked:
+                continue
+            checkpoints: list[Checkpoint] = [item for _, item in asked if item is not None]
+            try:
+                answers = await provider.poll(checkpoints)
+            except Exception:
+                # The engine could not be asked: nothing is known, so nothing changes.
+                _log.exception("the provider %s could not be polled", provider.name)
+                continue
+            for (driver, checkpoint), status in zip(asked, answers, strict=True):
+                if driver.job.checkpoint is checkpoint:
+                    driver.job.take_status(status)

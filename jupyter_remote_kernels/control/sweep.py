@@ -1,0 +1,86 @@
+"""The sweep: cleans up what processes left behind that are gone.
+
+A record whose owner is dead is taken over by exactly one process. The engine's ground truth
+decides what there is to stop: a launch that was killed between a side effect and its commit
+has left a job that no checkpoint names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from jupyter_remote_kernels.control import owners
+from jupyter_remote_kernels.control.job import remove_directory
+from jupyter_remote_kernels.control.services import Services
+from jupyter_remote_kernels.errors import RemoteKernelsError
+from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
+from jupyter_remote_kernels.model.records import ExitCause, Owner, RuntimeRecord
+from jupyter_remote_kernels.providers.registry import load_provider
+
+_log = logging.getLogger(__name__)
+
+
+async def sweep(services: Services, state_directory: Path, owner: Owner) -> None:
+    """Take over and clean up the runtimes of dead owners; runs once, at the start.
+
+    Parameters
+    ----------
+    services : Services
+        Registry and settings.
+    state_directory : Path
+        Where the owner locks lie.
+    owner : Owner
+        This process.
+    """
+    await services.registry.prune(services.settings.keep_records_s)
+    for record in await services.registry.list():
+        if record.phase in FINAL_PHASES and not _may_have_job(record):
+            continue
+        if await _is_abandoned(record, state_directory) and await services.registry.claim(
+            record.id, record.owner.id if record.owner else None, owner
+        ):
+            await _clean_up(services, record)
+    await asyncio.to_thread(owners.remove_stale, state_directory)
+
+
+async def _is_abandoned(record: RuntimeRecord, state_directory: Path) -> bool:
+    if record.owner is None:
+        return True
+    # None means another host, where nothing can be known: then it is not abandoned.
+    return await asyncio.to_thread(owners.is_alive, state_directory, record.owner) is False
+
+
+def _may_have_job(record: RuntimeRecord) -> bool:
+    # A failed launch stops its job in the background; its process may have died before that.
+    return record.phase is Phase.FAILED and record.checkpoint is not None
+
+
+async def _clean_up(services: Services, record: RuntimeRecord) -> None:
+    _log.info("cleaning up runtime %s of a process that is gone", record.id)
+    cause = record.exit or ExitCause(
+        "owner_gone", "the process that had started it is gone", "Start a new runtime."
+    )
+    try:
+        provider = load_provider(record.environment.provider)
+        found = await provider.recover(record.label)
+        known = [record.checkpoint] if record.checkpoint else []
+        for checkpoint in [*found, *known] or [{"label": record.label}]:
+            await provider.stop(checkpoint, services.settings.stop_grace_s)
+    except RemoteKernelsError as error:
+        # It stays as it is, without a living owner once we end: the next start tries again.
+        _log.warning("runtime %s could not be cleaned up yet: %s", record.id, error)
+        return
+    await asyncio.to_thread(remove_directory, services.job_directory(record.id))
+    phase = Phase.FAILED if record.phase is Phase.FAILED else Phase.STOPPED
+    line = f"{record.phase.value} --owner_gone--> {phase.value}"
+    await services.registry.update(
+        record.id,
+        phase=phase,
+        exit=cause,
+        checkpoint=None,
+        ended_s=record.ended_s or time.time(),
+        history=(*record.history, line),
+    )

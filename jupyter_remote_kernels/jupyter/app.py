@@ -1,0 +1,87 @@
+"""The server extension: traits and wiring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from tornado.ioloop import IOLoop
+
+from jupyter_remote_kernels.control.launch import Change
+from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
+from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig
+from jupyter_remote_kernels.jupyter.handlers import make_handlers
+from jupyter_remote_kernels.jupyter.installation import check_classes, install_classes
+from jupyter_remote_kernels.jupyter.kernelspecs import publish
+from jupyter_remote_kernels.jupyter.paths import state_directory
+from jupyter_remote_kernels.jupyter.runtimes import Runtimes
+
+
+class RemoteKernels(RemoteKernelsConfig, ExtensionApp):  # type: ignore[misc]
+    """Kernels that run elsewhere, in this server."""
+
+    name = "jupyter_remote_kernels"
+    load_other_extensions = True
+    extension_url = "/lab"
+
+    _runtimes: Runtimes | None = None
+    _plane: ControlPlane | None = None
+
+    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Called before the server makes its managers: the only moment to name ours."""
+        super()._link_jupyter_server_extension(serverapp)
+        install_classes(serverapp)
+
+    def initialize_settings(self) -> None:
+        """Called when the server's managers exist and its routes are collected."""
+        # What a later configuration file says about us is known only now.
+        self.update_config(self.serverapp.config)
+        if not check_classes(self.serverapp):
+            return
+        environments, errors = self.read_environments()
+        for error in errors:
+            self.log.error("jupyter_remote_kernels: %s. %s", error.message, error.hint)
+        folder = publish(list(environments.values()), state_directory())
+        self._offer_kernelspecs(str(folder), [item.kernel_name for item in environments.values()])
+        schema = Path(__file__).parent / "events" / "runtime.yaml"
+        self.serverapp.event_logger.register_event_schema(schema)
+        self._plane = control_plane(state_directory(), self.control_settings())
+        self._runtimes = Runtimes(self.serverapp, self._plane, environments)
+        self._plane.subscribe(self._tell)
+        self.settings["jupyter_remote_kernels_runtimes"] = self._runtimes
+
+    def initialize_handlers(self) -> None:
+        """Called after ``initialize_settings``."""
+        if self._runtimes is not None:
+            self.handlers.extend(make_handlers())
+
+    async def stop_extension(self) -> None:
+        """Called when the server stops, before its kernels are shut down."""
+        if self._runtimes is not None:
+            await self._runtimes.operations.close()
+        if self._plane is not None:
+            self._plane.unsubscribe(self._tell)
+
+    def _offer_kernelspecs(self, folder: str, names: list[str]) -> None:
+        manager: Any = self.serverapp.kernel_spec_manager
+        manager.kernel_dirs = [*manager.kernel_dirs, folder]
+        allowed = manager.allowed_kernelspecs
+        hidden = sorted(set(names) - set(allowed)) if allowed else []
+        if hidden:
+            self.log.warning(
+                "jupyter_remote_kernels: KernelSpecManager.allowed_kernelspecs hides %s."
+                " Add them to it to offer these environments.",
+                ", ".join(hidden),
+            )
+
+    def _tell(self, change: Change) -> None:
+        """Called on the control plane's thread; events belong to the server's loop."""
+        if self._runtimes is not None:
+            self._loop.add_callback(self._runtimes.tell, change)
+
+    @property
+    def _loop(self) -> IOLoop:
+        loop: IOLoop = self.serverapp.io_loop
+        return loop

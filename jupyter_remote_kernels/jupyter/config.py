@@ -1,0 +1,78 @@
+"""Configuration of the server extension, and its translation into the domain's own types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from traitlets import Dict, Float
+from traitlets.config import Configurable
+
+from jupyter_remote_kernels.control.launch import ControlSettings
+from jupyter_remote_kernels.errors import InvalidEnvironment
+from jupyter_remote_kernels.model.environments import Environment
+
+DEFAULT_ENVIRONMENTS: dict[str, Any] = {
+    "python": {"display_name": "Python (remote)", "provider": "local"}
+}
+
+
+class RemoteKernelsConfig(Configurable):
+    """All settings, ``c.RemoteKernels.*``; shared by the server extension and the command line."""
+
+    environments = Dict(
+        DEFAULT_ENVIRONMENTS,
+        config=True,
+        help="""Environments by name. Each is a table with the keys display_name, provider,
+        language, options, resources (cpu, memory, gpu) and env. Without any configuration
+        there is one, "python", on the provider "local".""",
+    )
+    silence_timeout_s = Float(
+        600.0,
+        config=True,
+        help="""Seconds after which an agent that nobody has contacted ends itself and its
+        kernel. 0 keeps it for ever.""",
+    )
+    vacant_timeout_s = Float(
+        120.0,
+        config=True,
+        help="Seconds after which an agent whose kernel has died and is not restarted ends.",
+    )
+    start_timeout_s = Float(
+        120.0,
+        config=True,
+        help="""Seconds that a job may run without its kernel answering, before the launch
+        counts as failed. Waiting in an engine's queue does not count.""",
+    )
+    stop_grace_s = Float(
+        3.0,
+        config=True,
+        help="Seconds that a job gets to end by itself before it is killed.",
+    )
+
+    def control_settings(self) -> ControlSettings:
+        """Return the times for the control plane."""
+        return ControlSettings(
+            silence_s=self.silence_timeout_s,
+            vacant_s=self.vacant_timeout_s,
+            start_timeout_s=self.start_timeout_s,
+            stop_grace_s=self.stop_grace_s,
+        )
+
+    def read_environments(self) -> tuple[dict[str, Environment], list[InvalidEnvironment]]:
+        """Parse the environments.
+
+        Returns
+        -------
+        environments : dict
+            The good ones by name.
+        errors : list of InvalidEnvironment
+            What is wrong with the others; they never stop the good ones.
+        """
+        good: dict[str, Environment] = {}
+        errors: list[InvalidEnvironment] = []
+        for name, data in self.environments.items():
+            try:
+                good[name] = Environment.from_json(name, data)
+            except InvalidEnvironment as error:
+                errors.append(error)
+        return good, errors

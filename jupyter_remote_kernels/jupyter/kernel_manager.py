@@ -1,0 +1,122 @@
+"""Kernel managers: Jupyter's own, with runtimes among their kernels.
+
+Local kernels work exactly as before through the same classes. A runtime's activity is read
+from its bridge instead of a second subscription to its output.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import zmq.asyncio
+from jupyter_client.multikernelmanager import AsyncMultiKernelManager
+from jupyter_server.services.kernels.kernelmanager import (
+    AsyncMappingKernelManager,
+    ServerKernelManager,
+)
+from traitlets import default
+
+from jupyter_remote_kernels.control.driver import RuntimeDriver
+from jupyter_remote_kernels.jupyter.provisioner import RemoteProvisioner
+from jupyter_remote_kernels.model.phases import Phase
+
+# Each kernel has 2 sockets of the server's own and 4 more per browser; libzmq stops at 1023.
+_MAX_SOCKETS = 65_000
+_COMING_UP = frozenset({Phase.SUBMITTED, Phase.STARTING, Phase.RESUMING})
+
+
+def find_driver(kernel_manager: Any) -> RuntimeDriver | None:
+    """Return the driver behind a kernel manager, or None for an ordinary kernel."""
+    provisioner = getattr(kernel_manager, "provisioner", None)
+    return provisioner.driver if isinstance(provisioner, RemoteProvisioner) else None
+
+
+class RemoteKernelManager(ServerKernelManager):  # type: ignore[misc]
+    """One kernel of a server; knows its runtime when it has one."""
+
+    _own_execution_state: str | None = None
+    _own_last_activity: datetime | None = None
+
+    @property
+    def driver(self) -> RuntimeDriver | None:
+        """The driver of this kernel's runtime; None for an ordinary kernel."""
+        return find_driver(self)
+
+    @property
+    def execution_state(self) -> str | None:
+        """Read by REST, the culler and websockets; set by jupyter_server from outside."""
+        driver = self.driver
+        if driver is None:
+            return self._own_execution_state
+        if driver.record.phase in _COMING_UP:
+            return "starting"
+        return driver.bridge.activity.execution_state
+
+    @execution_state.setter
+    def execution_state(self, value: str | None) -> None:
+        self._own_execution_state = value
+
+    @property
+    def last_activity(self) -> datetime | None:
+        """Read by REST and the culler; set by jupyter_server from outside."""
+        driver = self.driver
+        if driver is None:
+            return self._own_last_activity
+        seen = datetime.fromtimestamp(driver.bridge.activity.last_s, timezone.utc)
+        return max(seen, self._own_last_activity or seen)
+
+    @last_activity.setter
+    def last_activity(self, value: datetime | None) -> None:
+        self._own_last_activity = value
+
+
+class RuntimesMixin:
+    """What both managers add to Jupyter's own."""
+
+    def list_runtimes(self) -> dict[str, RuntimeDriver]:
+        """Return the drivers of this manager's runtimes by kernel id."""
+        kernels: dict[str, Any] = self._kernels  # type: ignore[attr-defined]
+        found = {kernel_id: find_driver(kernel) for kernel_id, kernel in kernels.items()}
+        return {kernel_id: driver for kernel_id, driver in found.items() if driver is not None}
+
+    def get_runtime(self, kernel_id: str) -> RuntimeDriver | None:
+        """Return the driver of one kernel, or None when it is an ordinary one."""
+        return find_driver(self._kernels.get(kernel_id))  # type: ignore[attr-defined]
+
+    @default("context")
+    def _context_default(self) -> zmq.asyncio.Context:
+        self._created_context = True
+        context = zmq.asyncio.Context()
+        context.set(zmq.MAX_SOCKETS, min(_MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT)))
+        return context
+
+
+class RemoteMultiKernelManager(RuntimesMixin, AsyncMultiKernelManager):  # type: ignore[misc]
+    """For programs that use jupyter_client without a server."""
+
+
+class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):  # type: ignore[misc]
+    """For the Jupyter server; installed when the extension is linked."""
+
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> str:
+        return f"{__name__}.{RemoteKernelManager.__name__}"
+
+    def start_watching_activity(self, kernel_id: str) -> None:
+        """Called after each start. The bridge of a runtime watches already."""
+        kernel = self._kernels[kernel_id]
+        if find_driver(kernel) is None:
+            super().start_watching_activity(kernel_id)
+            return
+        kernel.reason = ""
+        kernel.last_activity = datetime.now(timezone.utc)
+        kernel._activity_stream = None  # noqa: SLF001 - declared nowhere upstream, read everywhere
+
+    def kernel_model(self, kernel_id: str) -> dict[str, Any]:
+        """Called synchronously for each kernel in REST answers."""
+        model: dict[str, Any] = super().kernel_model(kernel_id)
+        driver = self.get_runtime(kernel_id)
+        if driver is not None and driver.record.exit is not None:
+            model["reason"] = driver.record.exit.message
+        return model

@@ -1,0 +1,93 @@
+"""Reading requests: every input is checked here, before anything is done."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_remote_kernels.errors import InvalidInput
+
+BODY_LIMIT_BYTES = 1024 * 1024
+_TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{2,62})[A-Za-z0-9]")
+_NAME_LENGTH = 200
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a request; an empty body is an empty object.
+
+    Raises
+    ------
+    InvalidInput
+        When it is too large, no JSON or no object.
+    """
+    if len(body) > BODY_LIMIT_BYTES:
+        raise InvalidInput("the request is larger than 1 MiB", reason="body_too_large")
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("the body is not JSON", reason="not_json") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("the body must be a JSON object", reason="not_an_object")
+    return value
+
+
+def check_keys(body: Mapping[str, Any], allowed: set[str]) -> None:
+    """Refuse keys that mean nothing here: a slip must not be ignored silently."""
+    unknown = sorted(set(body) - allowed)
+    if unknown:
+        raise InvalidInput(
+            f"unknown key {unknown[0]!r}",
+            reason="unknown_key",
+            hint=f"Allowed: {', '.join(sorted(allowed))}.",
+        )
+
+
+def read_text(body: Mapping[str, Any], key: str, *, required: bool = False) -> str | None:
+    """Return a short text, or None when it is absent.
+
+    Raises
+    ------
+    InvalidInput
+        When it is missing though required, no text, empty, or too long.
+    """
+    value = body.get(key)
+    if value is None:
+        if required:
+            raise InvalidInput(f"{key}: is missing", reason="missing_key")
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > _NAME_LENGTH:
+        raise InvalidInput(f"{key}: must be text of 1 to {_NAME_LENGTH} characters")
+    if any(ord(character) < 32 for character in value):
+        raise InvalidInput(f"{key}: must not contain control characters")
+    return value
+
+
+def read_client_token(body: Mapping[str, Any]) -> str | None:
+    """Return the client token: 4 to 64 ASCII letters, digits and inner hyphens."""
+    value = body.get("client_token")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise InvalidInput(
+            "client_token: must be 4 to 64 ASCII letters, digits or inner hyphens",
+            reason="bad_client_token",
+        )
+    return value
+
+
+def read_number(text: str, key: str, maximum: int) -> int:
+    """Return a whole number of the query string.
+
+    Raises
+    ------
+    InvalidInput
+        When it is none, or out of range.
+    """
+    # isdecimal also accepts digits of other scripts, which int() would take.
+    if not text.isascii() or not text.isdecimal() or len(text) > 18 or int(text) > maximum:
+        raise InvalidInput(f"{key}: must be a whole number from 0 to {maximum}")
+    return int(text)

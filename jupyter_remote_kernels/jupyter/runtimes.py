@@ -1,0 +1,254 @@
+"""The use cases behind the REST routes: Jupyter's managers and the control plane together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_remote_kernels.control.driver import RuntimeDriver
+from jupyter_remote_kernels.control.launch import Change
+from jupyter_remote_kernels.control.operations import Operation, Operations
+from jupyter_remote_kernels.control.plane import ControlPlane
+from jupyter_remote_kernels.errors import Conflict, NotFound
+from jupyter_remote_kernels.jupyter import views
+from jupyter_remote_kernels.model.environments import Environment
+
+EVENT_SCHEMA = "https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1"
+_LOG_PAGE_BYTES = 256 * 1024
+
+
+class Runtimes:
+    """Runtimes of one server. Made and used on the server's loop.
+
+    Parameters
+    ----------
+    serverapp : ServerApp
+        Its kernel and session managers are ours.
+    plane : ControlPlane
+        The process's control plane.
+    environments : mapping of str to Environment
+        By name.
+    """
+
+    def __init__(
+        self,
+        serverapp: ServerApp,
+        plane: ControlPlane,
+        environments: Mapping[str, Environment],
+    ) -> None:
+        self._serverapp = serverapp
+        self._plane = plane
+        self.environments = dict(environments)
+        self.operations = Operations(self._tell_operation)
+        self._launching = asyncio.Lock()
+
+    def get_environment(self, name: str) -> Environment:
+        """Return an environment by name.
+
+        Raises
+        ------
+        NotFound
+            When there is none.
+        """
+        try:
+            return self.environments[name]
+        except KeyError:
+            known = ", ".join(sorted(self.environments)) or "none"
+            raise NotFound(
+                f"there is no environment {name!r}",
+                reason="unknown_environment",
+                hint=f"Known environments: {known}.",
+            ) from None
+
+    def find(self, runtime_id: str) -> RuntimeDriver:
+        """Return the driver of a runtime of this server.
+
+        Raises
+        ------
+        NotFound
+            When there is none.
+        """
+        driver: RuntimeDriver | None = self._kernels.get_runtime(runtime_id)
+        if driver is None:
+            raise NotFound(f"there is no runtime {runtime_id!r}", reason="unknown_runtime")
+        return driver
+
+    async def describe(self, driver: RuntimeDriver) -> dict[str, Any]:
+        """Return one runtime's JSON form."""
+        return self._describe(driver, await self._notebooks())
+
+    async def describe_all(self) -> list[dict[str, Any]]:
+        """Return all runtimes of this server."""
+        notebooks = await self._notebooks()
+        drivers = self._kernels.list_runtimes().values()
+        return [self._describe(driver, notebooks) for driver in drivers]
+
+    async def launch(
+        self, environment: Environment, path: str | None, options: dict[str, Any]
+    ) -> tuple[RuntimeDriver, Operation | None]:
+        """Start a runtime as an ordinary kernel.
+
+        Parameters
+        ----------
+        environment : Environment
+            What to launch.
+        path : str or None
+            Where it works, as a path of the contents API.
+        options : dict
+            ``name``, ``tag``, ``client_token``.
+
+        Returns
+        -------
+        driver : RuntimeDriver
+            The runtime.
+        operation : Operation or None
+            None when the client token names a runtime that is there already.
+        """
+        # One at a time: two launches with one client token must see each other.
+        async with self._launching:
+            earlier = self._find_by_token(options.get("client_token"), environment)
+            if earlier is not None:
+                return earlier, None
+            kernel_id = await self._kernels.start_kernel(
+                kernel_name=environment.kernel_name, path=path, runtime_options=options
+            )
+        driver = self.find(kernel_id)
+        operation = self.operations.start(
+            "launch",
+            kernel_id,
+            self._plane.run(driver.wait_settled()),
+            lambda: self.shut_down(kernel_id),
+        )
+        return driver, operation
+
+    async def shut_down(self, runtime_id: str) -> None:
+        """Terminate a runtime with its kernel, and the sessions that use it."""
+        sessions = self._serverapp.session_manager
+        for notebook in (await self._notebooks()).get(runtime_id, []):
+            sessions.cursor.execute(
+                "DELETE FROM session WHERE session_id=?", (notebook["session_id"],)
+            )
+        await self._kernels.shutdown_kernel(runtime_id)
+
+    async def terminate(self, runtime_id: str) -> dict[str, Any]:
+        """Terminate a runtime; returns its final statistics."""
+        driver = self.find(runtime_id)
+        await self.shut_down(runtime_id)
+        record, activity = driver.record, driver.bridge.activity
+        ended_s = record.ended_s or record.created_s
+        return {
+            "id": runtime_id,
+            "statistics": {
+                "age_s": round(ended_s - record.created_s, 3),
+                "cpu_time_s": driver.metrics.get("cpu_time_s"),
+                "executions": activity.executions,
+            },
+        }
+
+    def restart(self, runtime_id: str) -> Operation:
+        """Restart a runtime's kernel in its place."""
+        driver = self.find(runtime_id)
+
+        async def work() -> None:
+            await self._kernels.restart_kernel(runtime_id)
+            await self._plane.run(driver.wait_settled())
+
+        return self.operations.start("restart", runtime_id, work())
+
+    async def interrupt(self, runtime_id: str) -> None:
+        """Interrupt a runtime's kernel."""
+        await self._plane.run(self.find(runtime_id).interrupt())
+
+    async def rename(self, runtime_id: str, fields: dict[str, Any]) -> RuntimeDriver:
+        """Change a runtime's name or tag."""
+        driver = self.find(runtime_id)
+        await self._plane.run(driver.rename(**fields))
+        return driver
+
+    async def read_log(self, runtime_id: str, offset: int, limit: int) -> dict[str, Any]:
+        """Return a page of the runtime's log; from the engine when there is no agent."""
+        driver = self.find(runtime_id)
+        limit = min(max(limit, 1), _LOG_PAGE_BYTES)
+        if driver.link is not None:
+            data, size = await self._plane.run(driver.link.client.read_log(offset, limit))
+        else:
+            whole = (driver.engine.log_tail if driver.engine else "").encode()
+            data, size = whole[offset : offset + limit], len(whole)
+        start = min(offset, size)
+        return {
+            "text": data.decode(errors="replace"),
+            "offset": start,
+            "next_offset": start + len(data),
+            "size_bytes": size,
+            "complete": start + len(data) >= size,
+        }
+
+    def describe_operation(self, operation: Operation) -> dict[str, Any]:
+        """Return one operation's JSON form."""
+        driver = self._kernels.get_runtime(operation.runtime_id)
+        return views.describe_operation(operation, _current_step(driver))
+
+    def tell(self, change: Change) -> None:
+        """Emit a change as an event of the server."""
+        self._emit({"action": change.action, "runtime_id": change.runtime_id, **change.data})
+
+    def _tell_operation(self, operation: Operation) -> None:
+        driver = self._kernels.get_runtime(operation.runtime_id)
+        self._emit(
+            {
+                "action": "operation",
+                "runtime_id": operation.runtime_id,
+                "phase": driver.record.phase.value if driver else "stopped",
+                "operation_id": operation.id,
+                "operation_state": operation.state,
+            }
+        )
+
+    def _emit(self, data: dict[str, Any]) -> None:
+        self._serverapp.event_logger.emit(schema_id=EVENT_SCHEMA, data=data)
+
+    @property
+    def _kernels(self) -> Any:
+        return self._serverapp.kernel_manager
+
+    def _describe(
+        self, driver: RuntimeDriver, notebooks: Mapping[str, list[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        runtime_id = driver.record.id
+        connections = self._kernels._kernel_connections.get(runtime_id, 0)  # noqa: SLF001
+        return views.describe_runtime(driver, notebooks.get(runtime_id, []), connections)
+
+    async def _notebooks(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what uses each kernel, from the server's sessions."""
+        result: dict[str, list[dict[str, Any]]] = {}
+        for session in await self._serverapp.session_manager.list_sessions():
+            entry = {key: session[key] for key in ("path", "name", "type")}
+            entry["session_id"] = session["id"]
+            result.setdefault(session["kernel"]["id"], []).append(entry)
+        return result
+
+    def _find_by_token(self, token: str | None, environment: Environment) -> RuntimeDriver | None:
+        if token is None:
+            return None
+        drivers: dict[str, RuntimeDriver] = self._kernels.list_runtimes()
+        for driver in drivers.values():
+            if driver.record.client_token == token:
+                if driver.record.environment.name != environment.name:
+                    raise Conflict(
+                        f"the client token belongs to a runtime of the environment"
+                        f" {driver.record.environment.name!r}",
+                        reason="client_token_in_use",
+                        hint="Use another token, or terminate that runtime.",
+                    )
+                return driver
+        return None
+
+
+def _current_step(driver: RuntimeDriver | None) -> str | None:
+    if driver is None:
+        return None
+    words = driver.engine.message if driver.engine else ""
+    return words or driver.step

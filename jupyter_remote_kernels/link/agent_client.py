@@ -1,0 +1,185 @@
+"""Client of one agent: its HTTP routes and its websocket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders
+from tornado.iostream import StreamClosedError
+from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
+
+from jupyter_remote_kernels.errors import LinkError, LinkRefused, LinkUnavailable
+from jupyter_remote_kernels.model.endpoints import Endpoint
+from jupyter_remote_kernels.protocol.frames import SUBPROTOCOLS, Buffer, encode
+
+# What a frame's length field can say; the memory of both sides is the real limit.
+_NO_LIMIT = 2**62
+_PING_INTERVAL_S = 20.0
+# tornado would refuse the largest log page or a slow restart with its own defaults.
+_BODY_LIMIT_BYTES = 64 * 2**20
+
+OnMessage = Callable[[bytes | None], None]
+
+
+class Channels:
+    """An open websocket to the agent's channels."""
+
+    def __init__(self, connection: WebSocketClientConnection) -> None:
+        self._connection = connection
+
+    def send(self, channel: str, parts: Sequence[Buffer]) -> None:
+        """Send one kernel message.
+
+        Raises
+        ------
+        LinkUnavailable
+            When the connection is closed.
+        """
+        try:
+            # The future only says when the bytes have left; a failure also closes the socket.
+            self._connection.write_message(encode(channel, parts), binary=True)
+        except WebSocketClosedError:
+            raise LinkUnavailable("the connection to the kernel is closed") from None
+
+    def close(self) -> None:
+        """Close the websocket."""
+        self._connection.close()
+
+
+class AgentClient:
+    """Talks to one agent. Made and used on the control plane's loop.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        Where the agent is.
+    runtime_id : str
+        Its only kernel.
+    token : str
+        The runtime's secret; sent in the ``Authorization`` header and nowhere else.
+    """
+
+    def __init__(self, endpoint: Endpoint, runtime_id: str, token: str) -> None:
+        self._url = endpoint.url.rstrip("/")
+        self._kernel_path = f"/api/kernels/{runtime_id}"
+        self._headers = {"Authorization": f"token {endpoint.token or token}"}
+        self._http = SimpleAsyncHTTPClient(
+            force_instance=True, max_clients=16, max_body_size=_BODY_LIMIT_BYTES
+        )
+
+    async def open_channels(self, session_id: str, on_message: OnMessage) -> Channels:
+        """Open the websocket.
+
+        Parameters
+        ----------
+        session_id : str
+            Names this link to the agent.
+        on_message : callable
+            Gets every websocket message, and None when the connection is over.
+
+        Raises
+        ------
+        LinkRefused
+            When the agent does not accept us.
+        LinkUnavailable
+            When it cannot be reached.
+        """
+        url = (
+            self._url.replace("http", "ws", 1)
+            + self._kernel_path
+            + f"/channels?session_id={session_id}&agent_events=1"
+        )
+        request = HTTPRequest(url, headers=HTTPHeaders(self._headers), connect_timeout=20.0)
+        try:
+            connection = await websocket_connect(
+                request,
+                subprotocols=list(SUBPROTOCOLS),
+                on_message_callback=on_message,  # type: ignore[arg-type]
+                max_message_size=_NO_LIMIT,
+                ping_interval=_PING_INTERVAL_S,
+            )
+        except HTTPClientError as error:
+            raise _translate(error) from error
+        except (OSError, StreamClosedError) as error:
+            raise LinkUnavailable(f"the agent cannot be reached: {error}") from error
+        if connection.protocol is not None:
+            connection.protocol.set_nodelay(True)
+        return Channels(connection)
+
+    async def interrupt(self) -> None:
+        """Interrupt the kernel (SIGINT to its process group)."""
+        await self._post(self._kernel_path + "/interrupt")
+
+    async def send_signal(self, signum: int) -> None:
+        """Send any signal to the kernel's process group."""
+        await self._post("/api/remote-kernels/signal", {"signal": signum})
+
+    async def restart(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Restart the kernel in its place; returns when the new process runs."""
+        body = {"argv": list(argv), "env": dict(env)}
+        await self._post(self._kernel_path + "/restart", body)
+
+    async def stop_kernel(self, grace_s: float) -> None:
+        """End the kernel but keep the agent."""
+        await self._post("/api/remote-kernels/stop-kernel", {"grace_s": grace_s})
+
+    async def measure(self) -> dict[str, Any]:
+        """Return a fresh measurement of CPU and memory."""
+        return _read_json(await self._fetch("GET", "/api/remote-kernels/metrics"))
+
+    async def read_log(self, offset: int, limit: int) -> tuple[bytes, int]:
+        """Return a page of the kernel's own output and the log's whole size, in bytes."""
+        response = await self._fetch(
+            "GET", f"/api/remote-kernels/log?offset={offset}&limit={limit}"
+        )
+        return response.body, int(response.headers.get("X-Log-Size-Bytes", "0"))
+
+    def close(self) -> None:
+        """Give back the HTTP client."""
+        self._http.close()
+
+    async def _post(self, path: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
+        return await self._fetch("POST", path, json.dumps(body or {}))
+
+    async def _fetch(self, method: str, path: str, body: str | None = None) -> HTTPResponse:
+        request = HTTPRequest(
+            self._url + path,
+            method=method,
+            headers=HTTPHeaders(self._headers),
+            body=body,
+            connect_timeout=20.0,
+            request_timeout=60.0,
+        )
+        try:
+            return await self._http.fetch(request)
+        except HTTPClientError as error:
+            raise _translate(error) from error
+        except (OSError, StreamClosedError) as error:
+            raise LinkUnavailable(f"the agent cannot be reached: {error}") from error
+
+
+def _read_json(response: HTTPResponse) -> dict[str, Any]:
+    value = json.loads(response.body)
+    if not isinstance(value, dict):
+        raise LinkError("the agent answered something that is not understood")
+    return value
+
+
+def _translate(error: HTTPClientError) -> LinkError:
+    """Turn an HTTP failure into ours: refused, unreachable, or the agent's own reason."""
+    if isinstance(error, HTTPTimeoutError) or error.code == 599:
+        return LinkUnavailable("the agent did not answer in time")
+    if error.code in (401, 403):
+        return LinkRefused("the agent refused the token")
+    body: dict[str, Any] = {}
+    if error.response is not None and error.response.body:
+        try:
+            body = json.loads(error.response.body)
+        except ValueError:
+            body = {}
+    message = str(body.get("message") or f"the agent answered {error.code}")
+    return LinkError(message, reason=str(body.get("reason") or "link_failed"))

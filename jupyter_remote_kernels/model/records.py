@@ -1,0 +1,147 @@
+"""What is kept about a runtime, and what is said about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from jupyter_remote_kernels.model.environments import Environment
+from jupyter_remote_kernels.model.phases import Phase, Target
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that drives a runtime. A dead owner's runtimes may be taken over.
+
+    Attributes
+    ----------
+    id : str
+        Random, one per process; names the owner's lock file.
+    host : str
+        Host name; a lock says nothing about another host.
+    pid : int
+        Process id.
+    started_s : float
+        The process's start time, seconds since the epoch: process ids are used again.
+    """
+
+    id: str
+    host: str
+    pid: int
+    started_s: float
+
+    def to_json(self) -> Dict[str, Any]:
+        """Return the JSON form."""
+        return {"id": self.id, "host": self.host, "pid": self.pid, "started_s": self.started_s}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Owner:
+        """Read the JSON form."""
+        return cls(data["id"], data["host"], int(data["pid"]), float(data["started_s"]))
+
+
+@dataclass(frozen=True)
+class ExitCause:
+    """Why a kernel or a job ended, in words a user can act on.
+
+    Attributes
+    ----------
+    reason : str
+        Code: ``exited``, ``signal``, ``out_of_memory``, ``start_failed``, ``job_ended``, …
+    message : str
+        One sentence.
+    hint : str
+        What to do next.
+    code, signal : int or None
+        Exit code or signal number of the kernel process.
+    """
+
+    reason: str
+    message: str
+    hint: str = ""
+    code: Optional[int] = None
+    signal: Optional[int] = None
+
+    def to_json(self) -> Dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "reason": self.reason,
+            "message": self.message,
+            "hint": self.hint,
+            "code": self.code,
+            "signal": self.signal,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ExitCause:
+        """Read the JSON form; keys that are missing get their defaults."""
+        return cls(
+            reason=str(data.get("reason", "unknown")),
+            message=str(data.get("message", "")),
+            hint=str(data.get("hint", "")),
+            code=data.get("code"),
+            signal=data.get("signal"),
+        )
+
+
+@dataclass(frozen=True)
+class KernelCommand:
+    """How the kernel is started on the remote side.
+
+    Attributes
+    ----------
+    argv : tuple of str
+        The command; ``{connection_file}`` stands for the file that the agent writes.
+    env : mapping of str to str
+        Variables added to what the job has by itself.
+    cwd : str or None
+        Working directory, when it exists over there.
+    """
+
+    argv: Tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Optional[str] = None
+
+    def to_json(self) -> Dict[str, Any]:
+        """Return the JSON form."""
+        return {"argv": list(self.argv), "env": dict(self.env), "cwd": self.cwd}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> KernelCommand:
+        """Read the JSON form."""
+        return cls(tuple(data["argv"]), dict(data.get("env") or {}), data.get("cwd"))
+
+
+@dataclass(frozen=True)
+class RuntimeRecord:
+    """One row of the registry: everything needed to find, drive and describe a runtime.
+
+    Times are seconds since the epoch, UTC. ``token`` is the secret the agent asks for; it is
+    left out of ``repr`` so that it cannot reach a log by accident.
+    """
+
+    id: str
+    name: str
+    environment: Environment
+    command: KernelCommand
+    token: str = field(repr=False)
+    phase: Phase = Phase.SUBMITTED
+    target: Target = Target.RUNNING
+    owner: Optional[Owner] = None
+    checkpoint: Optional[Mapping[str, Any]] = None
+    tag: Optional[str] = None
+    client_token: Optional[str] = None
+    created_s: float = 0.0
+    started_s: Optional[float] = None
+    ended_s: Optional[float] = None
+    exit: Optional[ExitCause] = None
+    history: Tuple[str, ...] = ()
+
+    def changed(self, **fields: Any) -> RuntimeRecord:
+        """Return a copy with other values in some fields."""
+        return replace(self, **fields)
+
+    @property
+    def label(self) -> str:
+        """The name under which the engine's own listing shows our job."""
+        return f"jrk-{self.id}"

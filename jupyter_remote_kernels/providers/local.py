@@ -1,0 +1,306 @@
+"""The provider of this machine: a job is an agent process in a session of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from jupyter_remote_kernels.errors import ProviderError, ProviderUnavailable, StopFailed
+from jupyter_remote_kernels.providers import cgroups
+from jupyter_remote_kernels.providers.base import (
+    Checkpoint,
+    Endpoint,
+    JobSpec,
+    JobState,
+    JobStatus,
+    Provider,
+)
+from jupyter_remote_kernels.providers.cgroups import Cgroups
+from jupyter_remote_kernels.providers.processes import (
+    JobProcess,
+    ProcessInfo,
+    ProcessReader,
+    ProcessTable,
+    is_alive,
+    look_at,
+    wait_ended,
+)
+from jupyter_remote_kernels.providers.spawning import AGENT_COMMAND, find_python, listen, spawn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+_log = logging.getLogger(__name__)
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_KILL_LIMIT_S = 5.0
+_GROUP_LIMIT_S = 1.0
+_LOG_TAIL_BYTES = 4096
+_LOG_TAIL_LINES = 20
+
+
+class LocalProvider(Provider):
+    """Runs agents on this machine.
+
+    Options of an environment: ``python``, the interpreter of the agent; this process's own one
+    by default.
+
+    Parameters
+    ----------
+    agent_command : sequence of str, optional
+        What follows the interpreter on the command line; a test puts its own program here.
+    """
+
+    name = "local"
+    capabilities = frozenset({"signal", "limits", "logs"})
+    poll_interval_s = 5.0
+
+    def __init__(self, agent_command: Sequence[str] = AGENT_COMMAND) -> None:
+        self._agent_command = tuple(agent_command)
+        self._children: dict[str, JobProcess] = {}
+        self._reader = ProcessReader()
+
+    async def start(self, spec: JobSpec) -> AsyncIterator[Checkpoint]:
+        """Start an agent; see :meth:`Provider.start`.
+
+        The listening socket is made here and inherited, so the endpoint is known before the
+        agent has started, and who connects early waits in the socket's queue.
+        """
+        self._reap()
+        if not _LABEL.fullmatch(spec.label):
+            raise ProviderError(f"{spec.label!r} is no label for a job", reason="bad_label")
+        command = [find_python(spec.options), *self._agent_command]
+        groups = cgroups.plan(spec.label, spec.resources)
+        checkpoint: dict[str, Any] = {
+            "label": spec.label,
+            "directory": spec.directory,
+            "host": socket.gethostname(),
+            "cgroup": groups.to_json() if groups else None,
+        }
+        yield checkpoint
+        # From here to the last line nothing waits, so nothing can be cancelled half-way.
+        groups = _create_groups(groups, spec)
+        try:
+            with listen() as listener:
+                child = spawn(command, spec, groups, listener)
+                port = listener.getsockname()[1]
+        except OSError as error:
+            if groups is not None:
+                groups.remove()
+            raise ProviderError(
+                f"the agent could not be started: {error.strerror}: {error.filename or ''}",
+                reason="start_failed",
+                hint="Check that it exists and can be used; see the option 'python'.",
+            ) from error
+        self._children[spec.label] = child
+        info = look_at(child.pid)
+        identity = info.identity if info else ""
+        yield {**checkpoint, "pid": child.pid, "identity": identity, "port": port, "complete": True}
+
+    async def poll(self, checkpoints: Sequence[Checkpoint]) -> list[JobStatus]:
+        """Look at the processes; see :meth:`Provider.poll`."""
+        self._reap()
+        unfinished = [item for item in checkpoints if "pid" not in item]
+        table = await self._reader.read() if unfinished else None
+        found = {item["label"] for item in unfinished if table and table.members(item["label"])}
+        # In a thread, because it reads the end of each log.
+        return await asyncio.to_thread(
+            lambda: [self._status(item, item["label"] in found) for item in checkpoints]
+        )
+
+    async def stop(self, checkpoint: Checkpoint, grace_s: float) -> None:
+        """End an agent and everything it started; see :meth:`Provider.stop`."""
+        if not _is_here(checkpoint):
+            raise StopFailed(
+                f"the job {checkpoint['label']} runs on the host {checkpoint['host']}",
+                reason="other_host",
+                hint="Stop it from a process on that host.",
+            )
+        deadline_s = time.monotonic() + grace_s
+        agents = await self._agents(checkpoint) if grace_s > 0 else []
+        for agent in agents:
+            with contextlib.suppress(PermissionError):  # found again below, and told then
+                agent.send_signal(signal.SIGTERM)
+        if agents:
+            await wait_ended(agents, deadline_s - time.monotonic())
+        await self._kill(checkpoint)
+        self._reap()
+        groups = Cgroups.from_json(checkpoint.get("cgroup"))
+        if groups is not None:
+            await _remove_groups(groups)
+        self._children.pop(checkpoint["label"], None)
+
+    async def endpoint(self, checkpoint: Checkpoint) -> Endpoint:
+        """Tell the agent's address; see :meth:`Provider.endpoint`."""
+        if not checkpoint.get("complete"):
+            raise ProviderError("the job has not been started completely", reason="job_incomplete")
+        if not _is_here(checkpoint):
+            raise ProviderUnavailable(
+                f"the job runs on the host {checkpoint['host']}", reason="other_host"
+            )
+        if not is_alive(checkpoint["pid"], checkpoint["identity"]):
+            raise ProviderError("the job is over", reason="job_over")
+        return Endpoint(f"http://127.0.0.1:{checkpoint['port']}")
+
+    async def recover(self, label: str) -> list[Checkpoint]:
+        """Find a job by the mark in its processes' environment; see :meth:`Provider.recover`."""
+        table = await self._reader.read()
+        return await asyncio.to_thread(self._rebuild_all, table, label)
+
+    def _rebuild_all(self, table: ProcessTable, label: str) -> list[Checkpoint]:
+        members = table.members(label)
+        groups = cgroups.find(label, {info.pid for info in members}) if members else None
+        found = [self._rebuild(info) for info in table.roots(members)]
+        agents = [item for item in found if "pid" in item]
+        common = {
+            "label": label,
+            "host": socket.gethostname(),
+            "cgroup": groups.to_json() if groups else None,
+        }
+        # Without its agent a job can still be stopped, by its label.
+        return [{**common, **item} for item in agents or found[:1]]
+
+    def _rebuild(self, info: ProcessInfo) -> dict[str, Any]:
+        """Return what a checkpoint says about a process, as far as it is an agent."""
+        try:
+            process = psutil.Process(info.pid)
+            arguments = tuple(process.cmdline()[1:])
+            directory = process.cwd()
+            if arguments[: len(self._agent_command)] != self._agent_command:
+                return {"directory": directory}
+            listening = {
+                connection.laddr.port
+                for connection in process.net_connections("tcp4")
+                if connection.status == psutil.CONN_LISTEN
+            }
+        except psutil.Error:
+            return {"directory": None}  # it has just ended
+        agent: dict[str, Any] = {
+            "directory": directory,
+            "pid": info.pid,
+            "identity": info.identity,
+        }
+        if len(listening) == 1:
+            agent.update(port=listening.pop(), complete=True)
+        return agent
+
+    def _status(self, checkpoint: Checkpoint, is_found: bool) -> JobStatus:
+        if not _is_here(checkpoint):
+            return JobStatus(JobState.UNKNOWN, f"the job runs on the host {checkpoint['host']}")
+        tail = _read_tail(checkpoint.get("directory"))
+        if "pid" not in checkpoint:
+            state = JobState.RUNNING if is_found else JobState.MISSING
+            return JobStatus(state, log_tail=tail)
+        if is_alive(checkpoint["pid"], checkpoint["identity"]):
+            return JobStatus(JobState.RUNNING, log_tail=tail)
+        child = self._children.get(checkpoint["label"])
+        if child is None or child.pid != checkpoint["pid"] or child.returncode is None:
+            return JobStatus(JobState.MISSING, "the agent's process is gone", log_tail=tail)
+        if child.returncode == 0:
+            return JobStatus(JobState.SUCCEEDED, "the agent has ended", 0, tail)
+        return JobStatus(JobState.FAILED, _describe_exit(child.returncode), child.returncode, tail)
+
+    async def _agents(self, checkpoint: Checkpoint) -> list[ProcessInfo]:
+        """Return the processes to ask to end by themselves."""
+        if "pid" in checkpoint:
+            info = look_at(checkpoint["pid"])
+            is_ours = info is not None and info.identity == checkpoint["identity"]
+            return [info] if info is not None and is_ours and not info.is_over else []
+        table = await self._reader.read()
+        return table.roots(table.members(checkpoint["label"]))
+
+    async def _kill(self, checkpoint: Checkpoint) -> None:
+        """Kill what is left, until a look at all processes finds nothing more.
+
+        Raises
+        ------
+        StopFailed
+            When something stays.
+        """
+        deadline_s = time.monotonic() + _KILL_LIMIT_S
+        while left := await self._members(checkpoint):
+            if time.monotonic() > deadline_s:
+                pids = ", ".join(str(info.pid) for info in left)
+                raise StopFailed(
+                    f"processes of the job {checkpoint['label']} could not be ended: {pids}",
+                    hint="They may belong to another user, or hang in the operating system.",
+                )
+            for info in left:
+                with contextlib.suppress(PermissionError):  # it stays, and is told then
+                    info.send_signal(signal.SIGKILL)
+            await wait_ended(left, max(0.0, deadline_s - time.monotonic()))
+
+    async def _members(self, checkpoint: Checkpoint) -> list[ProcessInfo]:
+        table = await self._reader.read()
+        groups = Cgroups.from_json(checkpoint.get("cgroup"))
+        others = groups.list_processes() if groups else set()
+        if "pid" in checkpoint:
+            known = table.processes.get(checkpoint["pid"])
+            if known is not None and known.identity == checkpoint["identity"]:
+                others.add(known.pid)
+        return table.members(checkpoint["label"], others)
+
+    def _reap(self) -> None:
+        """Ask after our children, or they would stay as zombies."""
+        for child in self._children.values():
+            child.poll()
+
+
+def _is_here(checkpoint: Checkpoint) -> bool:
+    # Another host's processes are unknown to us, which is not the same as gone.
+    return checkpoint.get("host") in (None, socket.gethostname())
+
+
+def _create_groups(groups: Cgroups | None, spec: JobSpec) -> Cgroups | None:
+    """Make the groups; without them the job still runs, less limited."""
+    if groups is not None:
+        try:
+            groups.create(spec.resources)
+        except OSError as error:
+            _log.warning("no control group for %s: %s", spec.label, error)
+            groups = None
+    if spec.resources.cpu and (groups is None or groups.cpu is None):
+        _log.warning("the CPU use of %s is not limited: no writable control group", spec.label)
+    return groups
+
+
+async def _remove_groups(groups: Cgroups) -> None:
+    deadline_s = time.monotonic() + _GROUP_LIMIT_S
+    while not groups.remove():
+        if time.monotonic() > deadline_s:
+            _log.warning("an empty control group stays: %s", groups.directories)
+            return
+        # A process leaves its group a little after it has ended, and nothing tells when.
+        await asyncio.sleep(0.01)
+
+
+def _read_tail(directory: str | None) -> str:
+    if directory is None:
+        return ""
+    try:
+        with (Path(directory) / "agent.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-_LOG_TAIL_LINES:])
+
+
+def _describe_exit(code: int) -> str:
+    if code > 0:
+        return f"the agent ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = str(-code)
+    return f"the agent was ended by signal {name}"

@@ -1,0 +1,50 @@
+"""The provider of this machine keeps the contract, with limits and without."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+pytest.register_assert_rewrite("jupyter_remote_kernels.testing.provider_contract")
+
+from jupyter_remote_kernels.model.environments import Resources  # noqa: E402 - after the line above
+from jupyter_remote_kernels.providers.base import JobState  # noqa: E402
+from jupyter_remote_kernels.providers.local import LocalProvider  # noqa: E402
+from jupyter_remote_kernels.providers.processes import read_processes  # noqa: E402
+from jupyter_remote_kernels.testing.provider_contract import ProviderContract  # noqa: E402
+
+
+class TestLocalProvider(ProviderContract):
+    refused_options = {"python": "/nowhere/python"}
+
+    @pytest.fixture
+    def provider(self):
+        return LocalProvider()
+
+    def survivors(self, label):
+        return read_processes().members(label)
+
+
+class TestLocalProviderWithLimits(TestLocalProvider):
+    resources = Resources(cpu=0.5, memory_bytes=512 * 2**20)
+
+    def test_kernel_over_its_memory_limit_is_killed_and_the_cause_is_told(
+        self, provider, make_spec
+    ):
+        async def check():
+            spec = make_spec("hog = b'x' * (1024 * 2**20)")
+            checkpoint = await self._start_running(provider, spec)
+            answer = await self._read_answer(
+                provider, spec, checkpoint, "status", lambda text: '"reason"' in text
+            )
+            cause = json.loads(answer.partition("\r\n\r\n")[2])["exit"]
+            assert cause["reason"] == "out_of_memory"
+            assert "512 MiB" in cause["message"]
+            # The agent is not in the group: it lives on and can start the kernel again.
+            (status,) = await provider.poll([checkpoint])
+            assert status.state is JobState.RUNNING
+            await provider.stop(checkpoint, 1.0)
+
+        asyncio.run(check())
