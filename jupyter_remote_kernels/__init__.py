@@ -8,18 +8,18 @@ This module imports nothing heavy, because the agent imports it on every launch.
 
 from __future__ import annotations
 
-from typing import Dict, List
+from importlib import import_module
 
 __version__ = "0.1.0"
 
 
-def _jupyter_labextension_paths() -> List[Dict[str, str]]:
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
     """Tell JupyterLab where the front end lies. Called by JupyterLab's extension discovery."""
     return [{"src": "labextension", "dest": "jupyter-remote-kernels"}]
 
 
-def _jupyter_server_extension_points() -> List[Dict[str, object]]:
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
     """Name the server extension. Called by jupyter_server while it links extensions."""
-    from jupyter_remote_kernels.jupyter.app import RemoteKernels  # noqa: PLC0415 - lazy: heavy
-
-    return [{"module": "jupyter_remote_kernels", "app": RemoteKernels}]
+    # By name, and only when it is asked for: the agent imports this module too.
+    app = import_module("jupyter_remote_kernels.jupyter.app")
+    return [{"module": "jupyter_remote_kernels", "app": app.RemoteKernels}]

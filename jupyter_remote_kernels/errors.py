@@ -26,8 +26,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 
 class RemoteKernelsError(Exception):
     """Base of every error of this package.
@@ -50,7 +48,7 @@ class RemoteKernelsError(Exception):
         self,
         message: str,
         *,
-        reason: Optional[str] = None,
+        reason: str | None = None,
         hint: str = "",
         detail: str = "",
     ) -> None:

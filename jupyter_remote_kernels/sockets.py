@@ -6,12 +6,15 @@ else on the way of a small message. A callback per message is enough here.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Callable, List, Sequence, Union
+from typing import TYPE_CHECKING, Callable
 
 import zmq
 
-Message = List[memoryview]
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+Message = list[memoryview]
 # After so many messages the loop gets a turn, so that one noisy kernel cannot starve others.
 _BATCH = 256
 
@@ -43,7 +46,7 @@ class SocketPump:
         loop.add_reader(self._descriptor, self._drain)
         self._schedule()
 
-    def send(self, parts: Sequence[Union[bytes, memoryview]]) -> None:
+    def send(self, parts: Sequence[bytes | memoryview]) -> None:
         """Send a message without blocking and without copying large parts.
 
         A message to a peer that is gone is dropped by ZMQ, as the protocol expects.

@@ -54,7 +54,7 @@ def main() -> int:
     # A kernel that cannot start is reported to whoever connects; nobody reads an exit status.
     with contextlib.suppress(KernelStartFailed):
         kernel.start()
-    from jupyter_remote_kernels.agent.server import run  # noqa: PLC0415 - after the kernel started
+    from jupyter_remote_kernels.agent.server import run
 
     say(f"agent {__version__} started for runtime {settings.runtime_id}")
     reason = run(settings, kernel)

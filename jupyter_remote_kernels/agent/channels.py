@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable
 
 import zmq
 
-from jupyter_remote_kernels.agent.kernel_process import KernelProcess
 from jupyter_remote_kernels.errors import InvalidInput
 from jupyter_remote_kernels.protocol.frames import KERNEL_CHANNELS, Buffer
 from jupyter_remote_kernels.protocol.messages import Composer, unpack
 from jupyter_remote_kernels.protocol.signing import DELIMITER, Signer
 from jupyter_remote_kernels.sockets import Message, SocketPump
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_remote_kernels.agent.kernel_process import KernelProcess
 
 _SOCKET_TYPES = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "iopub": zmq.SUB}
 # A Unix socket that does not exist yet is tried again at this pace.
@@ -45,7 +49,7 @@ class KernelChannels:
         kernel: KernelProcess,
         context: zmq.Context[zmq.Socket[bytes]],
         on_message: Callable[[str, Message], None],
-        on_ready: Callable[[Dict[str, Any]], None],
+        on_ready: Callable[[dict[str, Any]], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
@@ -54,11 +58,11 @@ class KernelChannels:
         self._composer = Composer("agent-" + os.urandom(8).hex())
         # Our own requests are recognised by their session in the parent header.
         self._marker = self._composer.session.encode()
-        self._held: List[tuple[str, List[bytes]]] = []
+        self._held: list[tuple[str, list[bytes]]] = []
         self._subscribed = False
-        self._info: Optional[Dict[str, Any]] = None
+        self._info: dict[str, Any] | None = None
         self.is_ready = False
-        self._probe_timer: Optional[asyncio.TimerHandle] = None
+        self._probe_timer: asyncio.TimerHandle | None = None
         identity = os.urandom(16).hex().encode()
         self._pumps = {
             channel: self._connect(kernel, context, channel, identity)
@@ -137,7 +141,7 @@ class KernelChannels:
             self._become_ready(self._info)
         return ours or welcome
 
-    def _become_ready(self, info: Dict[str, Any]) -> None:
+    def _become_ready(self, info: dict[str, Any]) -> None:
         self.is_ready = True
         if self._probe_timer is not None:
             self._probe_timer.cancel()

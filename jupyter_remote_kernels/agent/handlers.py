@@ -11,13 +11,12 @@ import json
 import os
 import signal
 import struct
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, cast
 
 from tornado import web, websocket
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.agent.channels import KernelChannels
-from jupyter_remote_kernels.agent.session import AgentSession
 from jupyter_remote_kernels.errors import (
     Conflict,
     InvalidInput,
@@ -31,7 +30,10 @@ from jupyter_remote_kernels.protocol.frames import (
     encode_head,
 )
 from jupyter_remote_kernels.protocol.messages import pack
-from jupyter_remote_kernels.sockets import Message
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.agent.session import AgentSession
+    from jupyter_remote_kernels.sockets import Message
 
 _STATUS = {Conflict: 409, InvalidInput: 400, KernelStartFailed: 500}
 _LARGE_BYTES = 64 * 1024
@@ -74,7 +76,7 @@ class AgentHandler(_TokenMixin, web.RequestHandler):
         if not isinstance(value, RemoteKernelsError):
             super().log_exception(typ, value, tb)
 
-    def read_body(self) -> Dict[str, Any]:
+    def read_body(self) -> dict[str, Any]:
         """Return the JSON object in the request's body; an empty body is an empty object."""
         if not self.request.body:
             return {}
@@ -92,7 +94,7 @@ class AgentHandler(_TokenMixin, web.RequestHandler):
         self.finish(kernel_model(self.session))
 
 
-def kernel_model(session: AgentSession) -> Dict[str, Any]:
+def kernel_model(session: AgentSession) -> dict[str, Any]:
     """Return the kernel as Jupyter Server's API describes it."""
     state = "dead" if session.kernel.exit else "idle" if session.info else "starting"
     return {
@@ -209,9 +211,9 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
 
     def initialize(self, session: AgentSession) -> None:
         super().initialize(session)
-        self._channels: Optional[KernelChannels] = None
+        self._channels: KernelChannels | None = None
         self._wants_events = False
-        self._outbox: List[bytes] = []
+        self._outbox: list[Any] = []
 
     def prepare(self) -> None:
         super().prepare()
@@ -223,7 +225,7 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
         # Browsers have no business here: they send an Origin, our link does not.
         return False
 
-    def select_subprotocol(self, subprotocols: List[str]) -> Optional[str]:
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
 
     def open(self, *args: str, **kwargs: str) -> None:
@@ -263,7 +265,7 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
             self._channels.close()
             self._channels = None
 
-    def report(self, event: Dict[str, Any]) -> None:
+    def report(self, event: dict[str, Any]) -> None:
         """Send an event, when this client asked for them."""
         if self._wants_events:
             self._write(AGENT_CHANNEL, [memoryview(pack(event))])
@@ -286,7 +288,7 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
         connection = self.ws_connection
         if connection is None or connection.is_closing():
             return
-        stream = connection.stream
+        stream = cast("Any", connection).stream
         for chunk in _coalesce(pending):
             if stream.closed():
                 return
@@ -302,10 +304,10 @@ def _frame_head(size: int) -> bytes:
     return struct.pack("!BBQ", 0x82, 127, size)
 
 
-def _coalesce(chunks: List[Any]) -> List[Any]:
+def _coalesce(chunks: list[Any]) -> list[Any]:
     """Join neighbours that are small, so that many messages cost one system call."""
-    result: List[Any] = []
-    small: List[bytes] = []
+    result: list[Any] = []
+    small: list[bytes] = []
     for chunk in chunks:
         if isinstance(chunk, bytes) and len(chunk) < _LARGE_BYTES:
             small.append(chunk)
@@ -319,11 +321,11 @@ def _coalesce(chunks: List[Any]) -> List[Any]:
     return result
 
 
-def make_routes(session: AgentSession) -> List[Tuple[str, Any, Dict[str, Any]]]:
+def make_routes(session: AgentSession) -> list[tuple[str, Any, dict[str, Any]]]:
     """Return the routes of one agent."""
     kernel = r"/api/kernels/([\w-]+)"
     own = "/api/remote-kernels"
-    table: List[Tuple[str, Any]] = [
+    table: list[tuple[str, Any]] = [
         (r"/api/kernels", KernelsHandler),
         (kernel, KernelHandler),
         (kernel + r"/(interrupt|restart)", KernelActionHandler),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -10,11 +11,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
 from jupyter_remote_kernels.agent.limits import apply_limits, count_oom_kills
 from jupyter_remote_kernels.errors import KernelStartFailed
-from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 # sockaddr_un holds 107 bytes; the longest socket name here needs 12 of them.
 _LONGEST_SOCKET_DIRECTORY = 90
@@ -32,18 +35,18 @@ class KernelProcess:
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
-        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._directory = _socket_directory(settings.directory)
         self._oom_kills_before = 0
-        self.argv: List[str] = list(settings.argv)
-        self.env: Dict[str, str] = dict(settings.env)
+        self.argv: list[str] = list(settings.argv)
+        self.env: dict[str, str] = dict(settings.env)
         self.generation = 0
         self.key = secrets.token_hex(32)
         self.started_s = 0.0
-        self.exit: Optional[Dict[str, Any]] = None
+        self.exit: dict[str, Any] | None = None
 
     @property
-    def pid(self) -> Optional[int]:
+    def pid(self) -> int | None:
         """Process id of the running kernel."""
         return self._process.pid if self._process is not None and self.exit is None else None
 
@@ -98,7 +101,7 @@ class KernelProcess:
                 raise KernelStartFailed(message) from error
         self.started_s = time.time()
 
-    def watch(self, on_exit: Callable[[int, Dict[str, Any]], None]) -> None:
+    def watch(self, on_exit: Callable[[int, dict[str, Any]], None]) -> None:
         """Call ``on_exit(generation, cause)`` from a thread when this generation ends."""
         process, generation = self._process, self.generation
         if process is None:
@@ -110,7 +113,7 @@ class KernelProcess:
 
         threading.Thread(target=wait, name=f"kernel-{generation}-exit", daemon=True).start()
 
-    def record_exit(self, cause: Dict[str, Any]) -> None:
+    def record_exit(self, cause: dict[str, Any]) -> None:
         """Store why the kernel ended; called on the loop, so that readers see one truth."""
         self.exit = cause
 
@@ -135,10 +138,8 @@ class KernelProcess:
     def kill_group(self) -> None:
         """Kill what is left of the kernel's process group, after its leader has ended too."""
         if self._process is not None:
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
 
     def remove_files(self) -> None:
         """Remove sockets and connection files."""
@@ -154,7 +155,7 @@ class KernelProcess:
         return os.path.join(self._directory, f"k{self.generation}")
 
     def _write_connection_file(self) -> str:
-        info: Dict[str, Any] = {
+        info: dict[str, Any] = {
             "transport": "ipc",
             "ip": self._socket_prefix(),
             "key": self.key,
@@ -168,7 +169,7 @@ class KernelProcess:
             json.dump(info, file)
         return path
 
-    def _environment(self) -> Dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         env = dict(os.environ)
         env.update(self.env)
         # ipykernel ends itself when this process is gone: no orphan when the agent is killed.
@@ -176,7 +177,7 @@ class KernelProcess:
         env.pop("JUPYTER_REMOTE_KERNELS_SETTINGS", None)
         return env
 
-    def _explain(self, returncode: int) -> Dict[str, Any]:
+    def _explain(self, returncode: int) -> dict[str, Any]:
         if returncode >= 0:
             message = f"the kernel ended by itself with exit code {returncode}"
             hint = "Restart the kernel." if returncode == 0 else "See the kernel's log."
@@ -213,7 +214,7 @@ def _cause(
     reason: str,
     message: str,
     hint: str,
-    code: Optional[int] = None,
-    signal: Optional[int] = None,
-) -> Dict[str, Any]:
+    code: int | None = None,
+    signal: int | None = None,
+) -> dict[str, Any]:
     return {"reason": reason, "message": message, "hint": hint, "code": code, "signal": signal}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import Any, Callable, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
-from jupyter_remote_kernels.protocol.settings import KernelLimits
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_remote_kernels.protocol.settings import KernelLimits
 
 
 def apply_limits(limits: KernelLimits) -> Callable[[], None]:
@@ -32,7 +35,7 @@ def apply_limits(limits: KernelLimits) -> Callable[[], None]:
 class _ClosingInParent:
     """Runs ``apply`` in the child; the parent's copies close when the launch is over."""
 
-    def __init__(self, apply: Callable[[], None], descriptors: List[int]) -> None:
+    def __init__(self, apply: Callable[[], None], descriptors: list[int]) -> None:
         self._apply = apply
         self._descriptors = descriptors
 
@@ -57,7 +60,7 @@ def count_oom_kills(cgroup: Mapping[str, Any]) -> int:
     return 0
 
 
-def read_memory_bytes(cgroup: Mapping[str, Any]) -> Optional[int]:
+def read_memory_bytes(cgroup: Mapping[str, Any]) -> int | None:
     """Return the memory that the cgroup's processes use, without page cache, in bytes."""
     path = cgroup.get("memory")
     if not path:

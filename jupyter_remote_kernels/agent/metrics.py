@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.agent.limits import read_memory_bytes
-from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 
 class MetricsSampler:
@@ -22,11 +24,11 @@ class MetricsSampler:
         self._settings = settings
         self._before_s = 0.0
         self._before_cpu_s = 0.0
-        self._before_pid: Optional[int] = None
+        self._before_pid: int | None = None
         self._finished_cpu_s = 0.0
-        self.last: Dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
 
-    def sample(self, pid: Optional[int]) -> Dict[str, Any]:
+    def sample(self, pid: int | None) -> dict[str, Any]:
         """Measure now.
 
         Returns
@@ -57,7 +59,7 @@ class MetricsSampler:
         return self.last
 
     @staticmethod
-    def differ(before: Dict[str, Any], after: Dict[str, Any]) -> bool:
+    def differ(before: dict[str, Any], after: dict[str, Any]) -> bool:
         """Tell whether a user would see the difference; idle kernels then send nothing."""
         for key, step in (("cpu_percent", 1.0), ("memory_bytes", 2**20)):
             old, new = before.get(key), after.get(key)
@@ -69,14 +71,14 @@ class MetricsSampler:
         return False
 
 
-def _measure(pid: Optional[int]) -> tuple[Optional[float], Optional[int]]:
+def _measure(pid: int | None) -> tuple[float | None, int | None]:
     if pid is None:
         return None, None
-    import psutil  # noqa: PLC0415 - not needed to start a kernel, and starting should be fast
+    import psutil
 
     try:
         process = psutil.Process(pid)
-        family: List[psutil.Process] = [process, *process.children(recursive=True)]
+        family: list[psutil.Process] = [process, *process.children(recursive=True)]
         own = process.cpu_times()
         # Children that have ended are in the parent's own account.
         cpu_s = own.children_user + own.children_system

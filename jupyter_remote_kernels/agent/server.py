@@ -6,20 +6,22 @@ import asyncio
 import json
 import os
 import socket
-from typing import List
+from typing import TYPE_CHECKING
 
 from tornado import httpserver, netutil, web
 
 from jupyter_remote_kernels.agent.handlers import make_routes
-from jupyter_remote_kernels.agent.kernel_process import KernelProcess
 from jupyter_remote_kernels.agent.session import AgentSession
-from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.agent.kernel_process import KernelProcess
+    from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 # Messages have no limit of ours; this is only what one frame's length can say.
 _NO_LIMIT = 2**62
 
 
-def listen(settings: AgentSettings) -> List[socket.socket]:
+def listen(settings: AgentSettings) -> list[socket.socket]:
     """Return the listening sockets: the launcher's, or new ones."""
     if settings.listen_fd is not None:
         inherited = socket.socket(fileno=settings.listen_fd)
@@ -29,7 +31,7 @@ def listen(settings: AgentSettings) -> List[socket.socket]:
     return netutil.bind_sockets(settings.port, settings.host)
 
 
-def announce(settings: AgentSettings, sockets: List[socket.socket]) -> None:
+def announce(settings: AgentSettings, sockets: list[socket.socket]) -> None:
     """Write where the agent listens, for providers that cannot know it before."""
     host, port = sockets[0].getsockname()[:2]
     path = os.path.join(settings.directory, "agent.json")

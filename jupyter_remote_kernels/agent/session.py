@@ -7,14 +7,16 @@ import contextlib
 import os
 import signal
 import time
-from typing import Any, Dict, List, Optional, Protocol, Set
+from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
-from jupyter_remote_kernels.agent.kernel_process import KernelProcess
 from jupyter_remote_kernels.agent.metrics import MetricsSampler
 from jupyter_remote_kernels.errors import Conflict, KernelStartFailed
-from jupyter_remote_kernels.protocol.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.agent.kernel_process import KernelProcess
+    from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 _METRICS_INTERVAL_S = 5.0
 _TERM_GRACE_S = 1.0
@@ -29,7 +31,7 @@ class Client(Protocol):
     def disconnect(self) -> None:
         """Let go of the kernel that is gone."""
 
-    def report(self, event: Dict[str, Any]) -> None:
+    def report(self, event: dict[str, Any]) -> None:
         """Send an event on the agent's own channel, to a client that asked for them."""
 
     def close(self) -> None:
@@ -53,14 +55,14 @@ class AgentSession:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.ended = asyncio.Event()
         self.end_reason = ""
-        self.info: Optional[Dict[str, Any]] = None
-        self._clients: Set[Client] = set()
+        self.info: dict[str, Any] | None = None
+        self._clients: set[Client] = set()
         self.loop = asyncio.get_running_loop()
         self._exited = asyncio.Event()
-        self._timers: Dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._restarting = asyncio.Lock()
         self._metrics = MetricsSampler(settings)
-        self._tasks: List[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
         """Watch the kernel that was started, and start the clocks."""
@@ -92,7 +94,7 @@ class AgentSession:
         if not self._clients:
             self._set_timer("silence", self.settings.silence_s)
 
-    def ready(self, client: Client, info: Dict[str, Any]) -> None:
+    def ready(self, client: Client, info: dict[str, Any]) -> None:
         """Tell a client that its channels to the kernel work."""
         self.info = info
         client.report(
@@ -111,7 +113,7 @@ class AgentSession:
             raise Conflict("no kernel is running", reason="no_kernel", hint="Restart it.")
 
     async def restart_kernel(
-        self, argv: Optional[List[str]] = None, env: Optional[Dict[str, str]] = None
+        self, argv: list[str] | None = None, env: dict[str, str] | None = None
     ) -> None:
         """End the kernel if it is there and start it anew, in the same place.
 
@@ -185,12 +187,12 @@ class AgentSession:
         self.context.destroy(linger=0)
         self.kernel.remove_files()
 
-    def broadcast(self, event: Dict[str, Any]) -> None:
+    def broadcast(self, event: dict[str, Any]) -> None:
         """Send an event to every client that asked for them."""
         for client in list(self._clients):
             client.report(event)
 
-    def describe(self) -> Dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return what is known about the kernel, for the status route."""
         return {
             "runtime_id": self.settings.runtime_id,
@@ -205,16 +207,16 @@ class AgentSession:
             "metrics": self._metrics.last,
         }
 
-    def sample(self) -> Dict[str, Any]:
+    def sample(self) -> dict[str, Any]:
         """Measure the kernel's use of CPU and memory now."""
         return self._metrics.sample(self.kernel.pid)
 
-    def _exit_from_thread(self, generation: int, cause: Dict[str, Any]) -> None:
+    def _exit_from_thread(self, generation: int, cause: dict[str, Any]) -> None:
         # The loop is closed once the agent itself has ended; then nobody needs to know.
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._kernel_exited, generation, cause)
 
-    def _kernel_exited(self, generation: int, cause: Dict[str, Any]) -> None:
+    def _kernel_exited(self, generation: int, cause: dict[str, Any]) -> None:
         if generation != self.kernel.generation:
             return
         self.kernel.record_exit(cause)
@@ -246,5 +248,3 @@ class AgentSession:
                 after = self.sample()
                 if MetricsSampler.differ(before, after):
                     self.broadcast({"event": "metrics", **after})
-
-

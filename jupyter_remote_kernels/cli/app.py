@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.application import JupyterApp, NoStart
 from traitlets import Bool, Unicode
@@ -19,14 +19,16 @@ from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig
 from jupyter_remote_kernels.jupyter.kernelspecs import install
 from jupyter_remote_kernels.jupyter.paths import state_directory
-from jupyter_remote_kernels.model.environments import Environment
 from jupyter_remote_kernels.model.phases import FINAL_PHASES
-from jupyter_remote_kernels.model.records import RuntimeRecord
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.model.environments import Environment
+    from jupyter_remote_kernels.model.records import RuntimeRecord
 
 _JSON_FLAG = {"json": ({"RemoteKernelsCommand": {"json": True}}, "Print JSON.")}
 
 
-class RemoteKernelsCommand(JupyterApp):  # type: ignore[misc]
+class RemoteKernelsCommand(JupyterApp):
     """Base of the subcommands: reads the server's configuration too."""
 
     version = __version__
@@ -34,7 +36,7 @@ class RemoteKernelsCommand(JupyterApp):  # type: ignore[misc]
     flags = {**JupyterApp.flags, **_JSON_FLAG}
     classes = [RemoteKernelsConfig]
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:
+    def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]
         """Read jupyter_server_config too: environments are configured for the server."""
         super().load_config_file(suppress_errors=suppress_errors)
         configured = dict(self.config)
@@ -129,7 +131,7 @@ class InstallCommand(RemoteKernelsCommand):
         self.show([{"kernel_name": p.name, "path": str(p)} for p in written], _INSTALL_COLUMNS)
 
 
-class RemoteKernelsApp(JupyterApp):  # type: ignore[misc]
+class RemoteKernelsApp(JupyterApp):
     """The command with its subcommands."""
 
     name = "jupyter-remote-kernels"

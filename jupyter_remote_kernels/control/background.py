@@ -7,11 +7,13 @@ not delay a kernel's heartbeat or output.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import logging
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import concurrent.futures
+    from collections.abc import Coroutine
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)

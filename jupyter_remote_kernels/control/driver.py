@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.control.job import JobKeeper
@@ -22,7 +21,6 @@ from jupyter_remote_kernels.errors import (
     RemoteKernelsError,
 )
 from jupyter_remote_kernels.link.agent_client import AgentClient
-from jupyter_remote_kernels.link.bridge import Bridge
 from jupyter_remote_kernels.link.link import Link
 from jupyter_remote_kernels.model.phases import (
     FINAL_PHASES,
@@ -34,10 +32,13 @@ from jupyter_remote_kernels.model.phases import (
     target_event,
 )
 from jupyter_remote_kernels.model.records import ExitCause, KernelCommand, RuntimeRecord
-from jupyter_remote_kernels.providers.base import JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jupyter_remote_kernels.control.services import Services
+    from jupyter_remote_kernels.link.bridge import Bridge
+    from jupyter_remote_kernels.providers.base import JobStatus
 
 _log = logging.getLogger(__name__)
 _HISTORY_LENGTH = 50
@@ -218,7 +219,7 @@ class RuntimeDriver:
         if self.unreachable_since_s is not None:
             self.unreachable_since_s = None
             self._tell("reachability")
-        facts = {"exit": None} if self.record.exit is not None else {}
+        facts: dict[str, Any] = {"exit": None} if self.record.exit is not None else {}
         if self.record.started_s is None:
             facts["started_s"] = time.time()
         self.post(Event.LINK_READY, **facts)
@@ -262,7 +263,7 @@ class RuntimeDriver:
             except IllegalTransition as error:
                 _log.warning("runtime %s: %s (%s)", self.record.id, error, error.detail)
                 _fail(taken, error)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - see the next line
                 # Whatever broke, the next event must still be taken: a stop, above all.
                 _log.exception("runtime %s: %s could not be applied", self.record.id, event)
                 _fail(taken, error)

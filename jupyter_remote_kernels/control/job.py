@@ -8,12 +8,10 @@ import logging
 import os
 import shutil
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.errors import ProviderError, RemoteKernelsError
-from jupyter_remote_kernels.model.endpoints import Endpoint
 from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
 from jupyter_remote_kernels.protocol.settings import AgentSettings
@@ -27,8 +25,11 @@ from jupyter_remote_kernels.providers.base import (
 from jupyter_remote_kernels.providers.registry import load_provider
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.services import Services
+    from jupyter_remote_kernels.model.endpoints import Endpoint
 
 _log = logging.getLogger(__name__)
 _STOP_RETRY_FIRST_S = 1.0
@@ -138,7 +139,7 @@ class JobKeeper:
         except RemoteKernelsError as error:
             cause = ExitCause(error.reason, error.message, error.hint)
             self._driver.post(Event.START_FAILED, exit=cause)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see the next line
             # A provider is somebody else's code; its mistakes must not leave a launch hanging.
             _log.exception("the provider failed to start runtime %s", self._driver.record.id)
             cause = ExitCause("provider_bug", f"the provider failed: {error}", "See the log.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.link.bridge import Address, Keys
-from jupyter_remote_kernels.model.environments import Environment
-from jupyter_remote_kernels.model.records import KernelCommand
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.link.bridge import Address, Keys
+    from jupyter_remote_kernels.model.environments import Environment
+    from jupyter_remote_kernels.model.records import KernelCommand
 
 
 @dataclass(frozen=True)

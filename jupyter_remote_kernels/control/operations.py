@@ -151,7 +151,7 @@ class Operations:
             operation.state = "cancelled"
         except RemoteKernelsError as error:
             operation.state, operation.error = "failed", error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see the next line
             # Jupyter's managers raise whatever they like; the user has to hear of it anyway.
             _log.exception("operation %s of %s failed", operation.kind, operation.runtime_id)
             operation.state = "failed"

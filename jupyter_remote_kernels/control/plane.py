@@ -10,9 +10,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_remote_kernels.control.background import BackgroundLoop
 from jupyter_remote_kernels.control.driver import RuntimeDriver
@@ -27,6 +25,10 @@ from jupyter_remote_kernels.link.context import make_context
 from jupyter_remote_kernels.link.stand_in import describe_kernel
 from jupyter_remote_kernels.model.phases import FINAL_PHASES
 from jupyter_remote_kernels.model.records import RuntimeRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ class ControlPlane:
             self.background.stop()
             self._lock.release()
             raise
-        atexit.register(self.close)
+        _at_end_of_process(self.close)
 
     # -- for any thread -------------------------------------------------------
 
@@ -95,7 +97,6 @@ class ControlPlane:
         if self._closed or self.pid != os.getpid():
             return
         self._closed = True
-        atexit.unregister(self.close)
         try:
             self.submit(self._shut_down()).result(_EXIT_LIMIT_S)
         except concurrent.futures.TimeoutError:
@@ -180,6 +181,19 @@ class ControlPlane:
         await asyncio.gather(*(driver.stop() for driver in left), return_exceptions=True)
         await self.services.registry.close()
         self._context.destroy(linger=0)
+
+
+def _at_end_of_process(call: Callable[[], None]) -> None:
+    """Call something at the end of the process, while threads can still be used.
+
+    Handlers of ``atexit`` come after all executors were shut down, which stopping a job needs.
+    concurrent.futures itself uses this hook, which is not public; ``atexit`` is the fallback.
+    """
+    register = getattr(threading, "_register_atexit", atexit.register)
+    try:
+        register(call)
+    except RuntimeError:
+        atexit.register(call)  # the process is ending already
 
 
 def _make_record(request: LaunchRequest, lock: OwnerLock) -> RuntimeRecord:

@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_remote_kernels.control.launch import Change, ControlSettings, Listener
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
-from jupyter_remote_kernels.providers.base import Checkpoint, Provider
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jupyter_remote_kernels.control.background import BackgroundLoop
     from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.control.launch import Change, ControlSettings, Listener
     from jupyter_remote_kernels.control.registry import AsyncRegistry
+    from jupyter_remote_kernels.providers.base import Checkpoint, Provider
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Services:
             checkpoints: list[Checkpoint] = [item for _, item in asked if item is not None]
             try:
                 answers = await provider.poll(checkpoints)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see the next line
                 # The engine could not be asked: nothing is known, so nothing changes.
                 _log.exception("the provider %s could not be polled", provider.name)
                 continue

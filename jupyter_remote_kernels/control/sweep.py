@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control import owners
 from jupyter_remote_kernels.control.job import remove_directory
-from jupyter_remote_kernels.control.services import Services
 from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 from jupyter_remote_kernels.model.records import ExitCause, Owner, RuntimeRecord
 from jupyter_remote_kernels.providers.registry import load_provider
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jupyter_remote_kernels.control.services import Services
 
 _log = logging.getLogger(__name__)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
-from jupyter_server.serverapp import ServerApp
-from tornado.ioloop import IOLoop
 
-from jupyter_remote_kernels.control.launch import Change
 from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig
 from jupyter_remote_kernels.jupyter.handlers import make_handlers
@@ -18,8 +15,14 @@ from jupyter_remote_kernels.jupyter.kernelspecs import publish
 from jupyter_remote_kernels.jupyter.paths import state_directory
 from jupyter_remote_kernels.jupyter.runtimes import Runtimes
 
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+    from tornado.ioloop import IOLoop
 
-class RemoteKernels(RemoteKernelsConfig, ExtensionApp):  # type: ignore[misc]
+    from jupyter_remote_kernels.control.launch import Change
+
+
+class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
     """Kernels that run elsewhere, in this server."""
 
     name = "jupyter_remote_kernels"
@@ -37,8 +40,8 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):  # type: ignore[misc]
     def initialize_settings(self) -> None:
         """Called when the server's managers exist and its routes are collected."""
         # What a later configuration file says about us is known only now.
-        self.update_config(self.serverapp.config)
-        if not check_classes(self.serverapp):
+        self.update_config(self._server.config)
+        if not check_classes(self._server):
             return
         environments, errors = self.read_environments()
         for error in errors:
@@ -46,9 +49,10 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):  # type: ignore[misc]
         folder = publish(list(environments.values()), state_directory())
         self._offer_kernelspecs(str(folder), [item.kernel_name for item in environments.values()])
         schema = Path(__file__).parent / "events" / "runtime.yaml"
-        self.serverapp.event_logger.register_event_schema(schema)
+        if self._server.event_logger is not None:
+            self._server.event_logger.register_event_schema(schema)
         self._plane = control_plane(state_directory(), self.control_settings())
-        self._runtimes = Runtimes(self.serverapp, self._plane, environments)
+        self._runtimes = Runtimes(self._server, self._plane, environments)
         self._plane.subscribe(self._tell)
         self.settings["jupyter_remote_kernels_runtimes"] = self._runtimes
 
@@ -65,7 +69,7 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):  # type: ignore[misc]
             self._plane.unsubscribe(self._tell)
 
     def _offer_kernelspecs(self, folder: str, names: list[str]) -> None:
-        manager: Any = self.serverapp.kernel_spec_manager
+        manager: Any = self._server.kernel_spec_manager
         manager.kernel_dirs = [*manager.kernel_dirs, folder]
         allowed = manager.allowed_kernelspecs
         hidden = sorted(set(names) - set(allowed)) if allowed else []
@@ -82,6 +86,13 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):  # type: ignore[misc]
             self._loop.add_callback(self._runtimes.tell, change)
 
     @property
+    def _server(self) -> ServerApp:
+        """The server; it is there from the moment of linking on."""
+        if self.serverapp is None:
+            raise RuntimeError("the extension has not been linked to a server")
+        return self.serverapp
+
+    @property
     def _loop(self) -> IOLoop:
-        loop: IOLoop = self.serverapp.io_loop
+        loop: IOLoop = self._server.io_loop
         return loop

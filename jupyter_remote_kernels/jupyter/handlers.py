@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from http.client import responses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jupyter_server.auth.decorator import authorized
@@ -16,8 +15,12 @@ from tornado import web
 
 from jupyter_remote_kernels import errors
 from jupyter_remote_kernels.jupyter import requests
-from jupyter_remote_kernels.jupyter.runtimes import Runtimes
 from jupyter_remote_kernels.jupyter.views import describe_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_remote_kernels.jupyter.runtimes import Runtimes
 
 AUTH_RESOURCE = "remote_kernels"
 OPENAPI_PATH = Path(__file__).parent / "openapi.yaml"
@@ -49,7 +52,7 @@ def http_status(error: errors.RemoteKernelsError) -> int:
     return next(status for kind, status in HTTP_STATUS.items() if isinstance(error, kind))
 
 
-class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc]
+class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
     """Base of our routes: authorisation by Jupyter's own means, errors as problem details."""
 
     auth_resource = AUTH_RESOURCE
@@ -252,9 +255,9 @@ class OpenApiHandler(RemoteKernelsHandler):
 class UnknownHandler(RemoteKernelsHandler):
     """Everything else below our path."""
 
-    async def prepare(self) -> None:
+    async def prepare(self, **kwargs: Any) -> None:  # type: ignore[override]
         """Called before any method: a stranger is refused before a route is denied."""
-        await super().prepare()
+        await super().prepare(**kwargs)
         if not self.current_user:
             raise web.HTTPError(403)
         raise errors.NotFound(f"there is no route {self.request.path}", reason="unknown_route")

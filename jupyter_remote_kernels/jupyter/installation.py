@@ -7,13 +7,14 @@ configuration directory cannot carry it, and later it has been made already.
 from __future__ import annotations
 
 import os
-from typing import Any
-
-from jupyter_server.serverapp import ServerApp
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.jupyter.kernel_manager import RemoteMappingKernelManager
 from jupyter_remote_kernels.jupyter.session_manager import RemoteSessionManager
 from jupyter_remote_kernels.jupyter.websocket import RemoteChannelsWebsocketConnection
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
 
 CONNECTION = "kernel_websocket_connection_class"
 MANAGERS: dict[str, type[Any]] = {
@@ -58,7 +59,8 @@ def check_classes(serverapp: ServerApp) -> bool:
     if uses_gateway(serverapp):
         return False
     good = True
-    for name, own in {**MANAGERS, CONNECTION: RemoteChannelsWebsocketConnection}.items():
+    wanted: dict[str, type[Any]] = {**MANAGERS, CONNECTION: RemoteChannelsWebsocketConnection}
+    for name, own in wanted.items():
         used = getattr(serverapp, name)
         if not issubclass(used, own):
             serverapp.log.warning(

@@ -7,7 +7,7 @@ from its bridge instead of a second subscription to its output.
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq.asyncio
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
@@ -17,9 +17,11 @@ from jupyter_server.services.kernels.kernelmanager import (
 )
 from traitlets import default
 
-from jupyter_remote_kernels.control.driver import RuntimeDriver
 from jupyter_remote_kernels.jupyter.provisioner import RemoteProvisioner
 from jupyter_remote_kernels.model.phases import Phase
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
 
 # Each kernel has 2 sockets of the server's own and 4 more per browser; libzmq stops at 1023.
 _MAX_SOCKETS = 65_000
@@ -32,7 +34,7 @@ def find_driver(kernel_manager: Any) -> RuntimeDriver | None:
     return provisioner.driver if isinstance(provisioner, RemoteProvisioner) else None
 
 
-class RemoteKernelManager(ServerKernelManager):  # type: ignore[misc]
+class RemoteKernelManager(ServerKernelManager):
     """One kernel of a server; knows its runtime when it has one."""
 
     _own_execution_state: str | None = None
@@ -58,7 +60,7 @@ class RemoteKernelManager(ServerKernelManager):  # type: ignore[misc]
         self._own_execution_state = value
 
     @property
-    def last_activity(self) -> datetime | None:
+    def last_activity(self) -> datetime | None:  # type: ignore[override]
         """Read by REST and the culler; set by jupyter_server from outside."""
         driver = self.driver
         if driver is None:
@@ -92,11 +94,11 @@ class RuntimesMixin:
         return context
 
 
-class RemoteMultiKernelManager(RuntimesMixin, AsyncMultiKernelManager):  # type: ignore[misc]
+class RemoteMultiKernelManager(RuntimesMixin, AsyncMultiKernelManager):
     """For programs that use jupyter_client without a server."""
 
 
-class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):  # type: ignore[misc]
+class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
     """For the Jupyter server; installed when the extension is linked."""
 
     @default("kernel_manager_class")

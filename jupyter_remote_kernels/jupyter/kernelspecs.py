@@ -13,14 +13,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.model.environments import KERNEL_PREFIX, Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PROVISIONER = "remote-kernels"
 _LOGO = Path(__file__).parent / "logos" / "logo-svg.svg"

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import zmq
-from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Dict
 
-from jupyter_remote_kernels.control.driver import RuntimeDriver
 from jupyter_remote_kernels.control.launch import LaunchRequest
 from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
 from jupyter_remote_kernels.errors import LaunchFailed
@@ -26,13 +23,20 @@ from jupyter_remote_kernels.link.bridge import Address, Keys
 from jupyter_remote_kernels.model.environments import Environment
 from jupyter_remote_kernels.model.records import KernelCommand
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from jupyter_client.connect import KernelConnectionInfo
+
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
+
 Result = TypeVar("Result")
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 # Serves kernelspecs that name no provisioner, when this one is made the default.
 _DEFAULT = {"display_name": "Kernel", "provider": "local"}
 
 
-class RemoteProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+class RemoteProvisioner(KernelProvisionerBase):
     """Provisions a kernel as a runtime.
 
     jupyter_client makes one per kernel manager and keeps it over restarts. Its methods are
@@ -147,7 +151,7 @@ class RemoteProvisioner(KernelProvisionerBase):  # type: ignore[misc]
             raise LaunchFailed("the runtime ended while it was launched")
         self._running = True
         # The base class shares one dictionary among all instances; this one is ours.
-        self.connection_info = dict(connection)
+        self.connection_info = cast("KernelConnectionInfo", dict(connection))
         return self.connection_info
 
     def resolve_path(self, path_str: str) -> str | None:
@@ -245,5 +249,3 @@ def _differing(env: Mapping[str, str]) -> dict[str, str]:
     may leave the machine.
     """
     return {key: value for key, value in env.items() if os.environ.get(key) != value}
-
-

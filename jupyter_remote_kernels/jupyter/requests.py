@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BODY_LIMIT_BYTES = 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{2,62})[A-Za-z0-9]")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_server.serverapp import ServerApp
-
-from jupyter_remote_kernels.control.driver import RuntimeDriver
-from jupyter_remote_kernels.control.launch import Change
 from jupyter_remote_kernels.control.operations import Operation, Operations
-from jupyter_remote_kernels.control.plane import ControlPlane
 from jupyter_remote_kernels.errors import Conflict, NotFound
 from jupyter_remote_kernels.jupyter import views
-from jupyter_remote_kernels.model.environments import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_server.serverapp import ServerApp
+
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.control.launch import Change
+    from jupyter_remote_kernels.control.plane import ControlPlane
+    from jupyter_remote_kernels.model.environments import Environment
 
 EVENT_SCHEMA = "https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1"
 _LOG_PAGE_BYTES = 256 * 1024
@@ -208,7 +211,8 @@ class Runtimes:
         )
 
     def _emit(self, data: dict[str, Any]) -> None:
-        self._serverapp.event_logger.emit(schema_id=EVENT_SCHEMA, data=data)
+        if self._serverapp.event_logger is not None:
+            self._serverapp.event_logger.emit(schema_id=EVENT_SCHEMA, data=data)
 
     @property
     def _kernels(self) -> Any:

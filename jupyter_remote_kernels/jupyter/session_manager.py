@@ -12,7 +12,7 @@ from jupyter_remote_kernels.control.owners import ensure_private_directory
 from jupyter_remote_kernels.jupyter.paths import state_directory
 
 
-class RemoteSessionManager(SessionManager):  # type: ignore[misc]
+class RemoteSessionManager(SessionManager):
     """Jupyter's own session manager with a database that survives the server.
 
     A session whose kernel did not survive is removed at the first listing, as always.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.control.driver import RuntimeDriver
-from jupyter_remote_kernels.control.operations import Operation
-from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.model.phases import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.control.operations import Operation
+    from jupyter_remote_kernels.errors import RemoteKernelsError
 
 _USAGE = ("cpu_percent", "memory_bytes", "memory_limit_bytes", "cpu_time_s")
 

@@ -12,7 +12,7 @@ from jupyter_remote_kernels.jupyter.kernel_manager import find_driver
 _SUBSCRIBE_LIMIT_S = 5.0
 
 
-class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
+class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
     """Jupyter's own connection with TCP_NODELAY for every kernel.
 
     A runtime's connection opens at once, also while its job is queued: the bridge answers from
@@ -30,7 +30,7 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):  # type
     def _is_runtime(self) -> bool:
         return find_driver(self.kernel_manager) is not None
 
-    def connect(self) -> asyncio.Future[None] | None:
+    def connect(self) -> asyncio.Future[None] | None:  # type: ignore[override]
         """Called when the websocket is open."""
         # A cell is answered by several small messages. Without this each of them waits for the
         # browser's acknowledgement of the one before: 40 ms on Linux.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
@@ -13,8 +13,10 @@ from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_remote_kernels.errors import LinkError, LinkRefused, LinkUnavailable
-from jupyter_remote_kernels.model.endpoints import Endpoint
 from jupyter_remote_kernels.protocol.frames import SUBPROTOCOLS, Buffer, encode
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.model.endpoints import Endpoint
 
 # What a frame's length field can say; the memory of both sides is the real limit.
 _NO_LIMIT = 2**62

@@ -160,9 +160,7 @@ class Bridge:
         if self._send is None:
             self.stand_in.hold_info = True
             self._stop_patience()
-            self._patience = self._loop.call_later(
-                _INFO_PATIENCE_S, self.stand_in.answer_held_info
-            )
+            self._patience = self._loop.call_later(_INFO_PATIENCE_S, self.stand_in.answer_held_info)
 
     def attach(self, send: SendMessage, kernel_info: Mapping[str, Any]) -> None:
         """Hand over to the kernel: deliver what was held, then pass everything on.
@@ -335,9 +333,7 @@ class Bridge:
             self._patience = None
 
 
-def _bind_socket(
-    socket: zmq.Socket[bytes], address: Address, port: int, index: int
-) -> int:
+def _bind_socket(socket: zmq.Socket[bytes], address: Address, port: int, index: int) -> int:
     if address.transport == "ipc":
         port = port or index
         socket.bind(f"ipc://{address.ip}-{port}")

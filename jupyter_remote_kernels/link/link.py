@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import random
 import uuid
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_remote_kernels.errors import InvalidInput, LinkRefused, LinkUnavailable
-from jupyter_remote_kernels.link.agent_client import AgentClient, Channels
-from jupyter_remote_kernels.link.bridge import Bridge
 from jupyter_remote_kernels.protocol.frames import AGENT_CHANNEL, decode
 from jupyter_remote_kernels.protocol.messages import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_remote_kernels.link.agent_client import AgentClient, Channels
+    from jupyter_remote_kernels.link.bridge import Bridge
 
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_LAST_S = 5.0

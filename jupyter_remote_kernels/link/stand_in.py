@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.protocol.messages import PROTOCOL_VERSION, Composer, unpack
-from jupyter_remote_kernels.sockets import Message
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.sockets import Message
 
 _PYTHON = {
     "name": "python",

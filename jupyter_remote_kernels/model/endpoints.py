@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -19,4 +18,4 @@ class Endpoint:
     """
 
     url: str
-    token: Optional[str] = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional
+from typing import Any
 
 from jupyter_remote_kernels.errors import InvalidEnvironment
 
@@ -28,11 +29,11 @@ class Resources:
         Devices.
     """
 
-    cpu: Optional[float] = None
-    memory_bytes: Optional[int] = None
-    gpu: Optional[int] = None
+    cpu: float | None = None
+    memory_bytes: int | None = None
+    gpu: int | None = None
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {"cpu": self.cpu, "memory_bytes": self.memory_bytes, "gpu": self.gpu}
 
@@ -96,7 +97,7 @@ class Environment:
         """The name of the kernelspec."""
         return KERNEL_PREFIX + self.name
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form, as REST serves it and kernelspecs carry it."""
         return {
             "name": self.name,
@@ -135,7 +136,7 @@ class Environment:
 
     @classmethod
     def _parse(cls, name: str, data: Any) -> Environment:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(str(name)):
             raise InvalidEnvironment(
                 "name: use 1 to 64 lower-case letters, digits, '.', '_' and inner '-'"
             )
@@ -204,7 +205,7 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _positive(value: Any, key: str) -> Optional[float]:
+def _positive(value: Any, key: str) -> float | None:
     if value is None:
         return None
     # bool is an int in Python, and "cpu = true" is a slip, not one core.
@@ -213,7 +214,7 @@ def _positive(value: Any, key: str) -> Optional[float]:
     return float(value)
 
 
-def _positive_int(value: Any, key: str, *, zero: bool = False) -> Optional[int]:
+def _positive_int(value: Any, key: str, *, zero: bool = False) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < (0 if zero else 1):

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Dict, FrozenSet, Iterable, Mapping, Tuple
+from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.errors import IllegalTransition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 class Phase(str, Enum):
@@ -79,18 +82,18 @@ class Transition:
     """
 
     phase: Phase
-    actions: Tuple[Action, ...] = ()
+    actions: tuple[Action, ...] = ()
 
 
-Table = Dict[Tuple[Phase, Event], Transition]
+Table = dict[tuple[Phase, Event], Transition]
 
-FINAL_PHASES: FrozenSet[Phase] = frozenset({Phase.STOPPED, Phase.FAILED})
-WAITING_PHASES: FrozenSet[Phase] = frozenset(
+FINAL_PHASES: frozenset[Phase] = frozenset({Phase.STOPPED, Phase.FAILED})
+WAITING_PHASES: frozenset[Phase] = frozenset(
     {Phase.SUBMITTED, Phase.STARTING, Phase.PAUSED, Phase.RESUMING}
 )
 
 
-def _rows() -> Iterable[Tuple[Phase, Event, Phase, Tuple[Action, ...]]]:
+def _rows() -> Iterable[tuple[Phase, Event, Phase, tuple[Action, ...]]]:
     """Yield the legal rows; what is not here and not in ``_IGNORED`` is illegal."""
     P, E, A = Phase, Event, Action
     stop = (A.CLOSE_LINK, A.STOP_JOB)
@@ -133,7 +136,7 @@ def _rows() -> Iterable[Tuple[Phase, Event, Phase, Tuple[Action, ...]]]:
 
 
 # Late or repeated news that is true and changes nothing.
-_IGNORED: Mapping[Phase, FrozenSet[Event]] = {
+_IGNORED: Mapping[Phase, frozenset[Event]] = {
     Phase.SUBMITTED: frozenset({Event.WANT_RUNNING}),
     Phase.STARTING: frozenset({Event.WANT_RUNNING, Event.JOB_STARTED, Event.LINK_LOST}),
     Phase.RUNNING: frozenset({Event.WANT_RUNNING, Event.JOB_STARTED}),

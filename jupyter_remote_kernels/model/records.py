@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.model.environments import Environment
 from jupyter_remote_kernels.model.phases import Phase, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_remote_kernels.model.environments import Environment
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Owner:
     pid: int
     started_s: float
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {"id": self.id, "host": self.host, "pid": self.pid, "started_s": self.started_s}
 
@@ -59,10 +63,10 @@ class ExitCause:
     reason: str
     message: str
     hint: str = ""
-    code: Optional[int] = None
-    signal: Optional[int] = None
+    code: int | None = None
+    signal: int | None = None
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
             "reason": self.reason,
@@ -98,11 +102,11 @@ class KernelCommand:
         Working directory, when it exists over there.
     """
 
-    argv: Tuple[str, ...]
+    argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-    cwd: Optional[str] = None
+    cwd: str | None = None
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {"argv": list(self.argv), "env": dict(self.env), "cwd": self.cwd}
 
@@ -127,15 +131,15 @@ class RuntimeRecord:
     token: str = field(repr=False)
     phase: Phase = Phase.SUBMITTED
     target: Target = Target.RUNNING
-    owner: Optional[Owner] = None
-    checkpoint: Optional[Mapping[str, Any]] = None
-    tag: Optional[str] = None
-    client_token: Optional[str] = None
+    owner: Owner | None = None
+    checkpoint: Mapping[str, Any] | None = None
+    tag: str | None = None
+    client_token: str | None = None
     created_s: float = 0.0
-    started_s: Optional[float] = None
-    ended_s: Optional[float] = None
-    exit: Optional[ExitCause] = None
-    history: Tuple[str, ...] = ()
+    started_s: float | None = None
+    ended_s: float | None = None
+    exit: ExitCause | None = None
+    history: tuple[str, ...] = ()
 
     def changed(self, **fields: Any) -> RuntimeRecord:
         """Return a copy with other values in some fields."""

@@ -1,16 +1,19 @@
 """Framing of kernel messages on a websocket, subprotocol ``v1.kernel.websocket.jupyter.org``.
 
-The format is jupyter_server's (its documentation, "WebSocket kernel wire protocols"): a count of offsets,
-the offsets, the channel's name, then header, parent header, metadata, content and buffers;
-all numbers are 64-bit little-endian.
+The format is jupyter_server's (its documentation, "WebSocket kernel wire protocols"): a
+count of offsets, the offsets, the channel's name, then header, parent header, metadata,
+content and buffers; all numbers are 64-bit little-endian.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import List, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Union
 
 from jupyter_remote_kernels.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 # Our own resumable protocol will be offered before this one; a peer picks the first it knows.
@@ -56,7 +59,7 @@ def encode(channel: str, parts: Sequence[Buffer]) -> bytes:
     return b"".join((encode_head(channel, parts), *parts))
 
 
-def decode(data: Buffer) -> Tuple[str, List[memoryview]]:
+def decode(data: Buffer) -> tuple[str, list[memoryview]]:
     """Split a websocket message into its channel and parts, without copying.
 
     Parameters

@@ -6,10 +6,14 @@ import json
 import os
 import uuid
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput
-from jupyter_remote_kernels.protocol.frames import Buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jupyter_remote_kernels.protocol.frames import Buffer
 
 PROTOCOL_VERSION = "5.4"
 
@@ -19,7 +23,7 @@ def pack(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def unpack(part: Buffer) -> Dict[str, Any]:
+def unpack(part: Buffer) -> dict[str, Any]:
     """Decode one JSON part.
 
     Raises
@@ -45,11 +49,11 @@ class Composer:
         The session id in the headers; random by default.
     """
 
-    def __init__(self, session: Optional[str] = None) -> None:
+    def __init__(self, session: str | None = None) -> None:
         self.session = session or uuid.uuid4().hex
         self._count = 0
 
-    def header(self, msg_type: str) -> Dict[str, Any]:
+    def header(self, msg_type: str) -> dict[str, Any]:
         """Return a fresh header."""
         self._count += 1
         return {
@@ -65,8 +69,8 @@ class Composer:
         self,
         msg_type: str,
         content: Mapping[str, Any],
-        parent: Optional[Buffer] = None,
-    ) -> List[bytes]:
+        parent: Buffer | None = None,
+    ) -> list[bytes]:
         """Return the four JSON parts of a message.
 
         Parameters

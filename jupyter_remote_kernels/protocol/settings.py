@@ -6,9 +6,12 @@ Standard input and not the command line or the environment, because it holds the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class KernelLimits:
         Limit of the address space, where no cgroup can be written.
     """
 
-    cgroup_procs: List[str] = field(default_factory=list)
-    address_space_bytes: Optional[int] = None
+    cgroup_procs: list[str] = field(default_factory=list)
+    address_space_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,20 @@ class AgentSettings:
     version: str
     runtime_id: str
     token: str = field(repr=False)
-    argv: List[str]
+    argv: list[str]
     directory: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    cwd: Optional[str] = None
+    cwd: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
-    listen_fd: Optional[int] = None
+    listen_fd: int | None = None
     silence_s: float = 600.0
     vacant_s: float = 120.0
     limits: KernelLimits = field(default_factory=KernelLimits)
     cgroup: Mapping[str, Any] = field(default_factory=dict)
-    memory_limit_bytes: Optional[int] = None
+    memory_limit_bytes: int | None = None
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form. It holds the token."""
         data = dict(vars(self))
         data["limits"] = dict(vars(self.limits))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Sequence
+from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.errors import InvalidInput
-from jupyter_remote_kernels.protocol.frames import Buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_remote_kernels.protocol.frames import Buffer
 
 DELIMITER = b"<IDS|MSG>"
 
@@ -26,7 +30,9 @@ class Signer:
     def __init__(self, key: bytes, scheme: str = "hmac-sha256") -> None:
         name = scheme.partition("-")[2]
         if not scheme.startswith("hmac-") or name not in hashlib.algorithms_available:
-            raise InvalidInput(f"unknown signature scheme {scheme!r}", reason="bad_signature_scheme")
+            raise InvalidInput(
+                f"unknown signature scheme {scheme!r}", reason="bad_signature_scheme"
+            )
         # A prepared object that is copied is cheaper than keying the hash for each message.
         self._prepared = hmac.new(key, digestmod=name) if key else None
 

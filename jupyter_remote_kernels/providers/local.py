@@ -159,8 +159,10 @@ class LocalProvider(Provider):
 
     def _rebuild_all(self, table: ProcessTable, label: str) -> list[Checkpoint]:
         members = table.members(label)
-        groups = cgroups.find(label, {info.pid for info in members}) if members else None
+        groups = cgroups.find(label, {info.pid for info in members})
         found = [self._rebuild(info) for info in table.roots(members)]
+        if groups is not None and not found:
+            found = [{"directory": None}]  # an empty group is left, which has to be removed
         agents = [item for item in found if "pid" in item]
         common = {
             "label": label,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.errors import NotFound, NotSupported
-from jupyter_remote_kernels.providers.base import Provider
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.providers.base import Provider
 
 GROUP = "jupyter_remote_kernels.providers"
 

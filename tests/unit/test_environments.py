@@ -88,7 +88,7 @@ def test_good_names(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "A", "-a", "a-", ".a", "a/b", "../a", "a b", "a\n", "ä", "a" * 65, None, 1]
+    "name", ["", "A", "-a", "a-", ".a", "a/b", "../a", "a b", "a\n", "ä", "a" * 65]
 )
 def test_bad_names_are_refused(name):
     with pytest.raises(InvalidEnvironment, match="name: "):

@@ -514,6 +514,20 @@ class TestLimits:
 
         asyncio.run(check())
 
+    def test_empty_group_is_found_by_its_label_alone(self, provider):
+        plan = cgroups.plan(LABEL, self.limits())
+        plan.create(self.limits())
+
+        async def check():
+            (found,) = await provider.recover(LABEL)
+            (status,) = await provider.poll([found])
+            assert status.state is JobState.MISSING
+            await provider.stop(found, 0.0)
+            assert await provider.recover(LABEL) == []
+
+        asyncio.run(check())
+        assert not any(path.exists() for path in plan.directories)
+
     def test_process_in_the_group_is_stopped_even_without_any_mark(self, provider, make_spec):
         resources = self.limits()
 
