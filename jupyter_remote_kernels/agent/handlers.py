@@ -10,7 +10,6 @@ import hmac
 import json
 import os
 import signal
-import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from tornado import web, websocket
@@ -30,13 +29,13 @@ from jupyter_remote_kernels.protocol.frames import (
     encode_head,
 )
 from jupyter_remote_kernels.protocol.messages import pack
+from jupyter_remote_kernels.protocol.websocket_frames import coalesce, frame_head
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.agent.session import AgentSession
     from jupyter_remote_kernels.sockets import Message
 
 _STATUS = {Conflict: 409, InvalidInput: 400, KernelStartFailed: 500}
-_LARGE_BYTES = 64 * 1024
 _LOG_PAGE_BYTES = 256 * 1024
 
 
@@ -276,12 +275,11 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
     def _write(self, channel: str, parts: Message) -> None:
         head = encode_head(channel, parts)
         size = len(head) + sum(part.nbytes for part in parts)
-        frame = _frame_head(size)
+        frame = frame_head(size)
         if not self._outbox:
             self.session.loop.call_soon(self._flush)
         self._outbox += (frame, head)
-        # Large parts go to the socket from where they lie; small ones are joined later.
-        self._outbox += [bytes(p) if p.nbytes < _LARGE_BYTES else p.obj for p in parts]
+        self._outbox += parts
 
     def _flush(self) -> None:
         pending, self._outbox = self._outbox, []
@@ -289,36 +287,10 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
         if connection is None or connection.is_closing():
             return
         stream = cast("Any", connection).stream
-        for chunk in _coalesce(pending):
+        for chunk in coalesce(pending):
             if stream.closed():
                 return
             stream.write(chunk)
-
-
-def _frame_head(size: int) -> bytes:
-    """Return the head of an unmasked, final, binary websocket frame (RFC 6455, 5.2)."""
-    if size < 126:
-        return struct.pack("!BB", 0x82, size)
-    if size < 65536:
-        return struct.pack("!BBH", 0x82, 126, size)
-    return struct.pack("!BBQ", 0x82, 127, size)
-
-
-def _coalesce(chunks: list[Any]) -> list[Any]:
-    """Join neighbours that are small, so that many messages cost one system call."""
-    result: list[Any] = []
-    small: list[bytes] = []
-    for chunk in chunks:
-        if isinstance(chunk, bytes) and len(chunk) < _LARGE_BYTES:
-            small.append(chunk)
-            continue
-        if small:
-            result.append(b"".join(small))
-            small = []
-        result.append(memoryview(chunk))
-    if small:
-        result.append(b"".join(small))
-    return result
 
 
 def make_routes(session: AgentSession) -> list[tuple[str, Any, dict[str, Any]]]:

@@ -22,6 +22,7 @@ from jupyter_remote_kernels.model.phases import Phase
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.jupyter.tap import WebsocketTap
 
 # Each kernel has 2 sockets of the server's own and 4 more per browser; libzmq stops at 1023.
 _MAX_SOCKETS = 65_000
@@ -39,6 +40,7 @@ class RemoteKernelManager(ServerKernelManager):
 
     _own_execution_state: str | None = None
     _own_last_activity: datetime | None = None
+    _kept_tap: WebsocketTap | None = None
 
     @property
     def driver(self) -> RuntimeDriver | None:
@@ -71,6 +73,27 @@ class RemoteKernelManager(ServerKernelManager):
     @last_activity.setter
     def last_activity(self, value: datetime | None) -> None:
         self._own_last_activity = value
+
+    def keep_tap(self, tap: WebsocketTap) -> None:
+        """Keep the tap of the last browser, which goes on to collect what it misses."""
+        self.drop_tap()
+        self._kept_tap = tap
+
+    def take_tap(self, session_key: str) -> WebsocketTap | None:
+        """Return the kept tap to the browser that it belongs to; for another one drop it."""
+        tap = self._kept_tap
+        if tap is None or tap.session_key != session_key:
+            self.drop_tap()
+            return None
+        self._kept_tap = None
+        return tap
+
+    def drop_tap(self) -> None:
+        """Let go of the kept tap."""
+        tap, self._kept_tap = self._kept_tap, None
+        driver = self.driver
+        if tap is not None and driver is not None:
+            driver.bridge.remove_tap(tap)
 
 
 class RuntimesMixin:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
-from jupyter_remote_kernels.jupyter.kernel_manager import find_driver
+from jupyter_remote_kernels.jupyter.kernel_manager import RemoteKernelManager, find_driver
+from jupyter_remote_kernels.jupyter.tap import WebsocketTap
+from jupyter_remote_kernels.protocol.frames import SUBPROTOCOL
+
+if TYPE_CHECKING:
+    from jupyter_remote_kernels.link.bridge import Bridge
 
 _SUBSCRIBE_LIMIT_S = 5.0
 
@@ -15,9 +20,13 @@ _SUBSCRIBE_LIMIT_S = 5.0
 class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
     """Jupyter's own connection with TCP_NODELAY for every kernel.
 
-    A runtime's connection opens at once, also while its job is queued: the bridge answers from
-    the start, and proves the subscription without asking the kernel.
+    A runtime's connection opens at once, also while its job is queued. Its messages pass
+    through a tap in the very bytes in which they came. Where the server has to look into them
+    (message filters, rate limits, the legacy protocol), it goes the ordinary way over ZMQ.
     """
+
+    _tap: WebsocketTap | None = None
+    _bridge: Bridge | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -30,14 +39,6 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
     def _is_runtime(self) -> bool:
         return find_driver(self.kernel_manager) is not None
 
-    def connect(self) -> asyncio.Future[None] | None:  # type: ignore[override]
-        """Called when the websocket is open."""
-        # A cell is answered by several small messages. Without this each of them waits for the
-        # browser's acknowledgement of the one before: 40 ms on Linux.
-        self.websocket_handler.set_nodelay(True)
-        result: asyncio.Future[None] | None = super().connect()
-        return result
-
     async def prepare(self) -> None:
         """Called before the websocket is accepted."""
         if not self._is_runtime:
@@ -46,8 +47,54 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
         await self._register_session()
         self.session.key = self.kernel_manager.session.key
 
+    def connect(self) -> asyncio.Future[None] | None:  # type: ignore[override]
+        """Called when the websocket is open."""
+        # A cell is answered by several small messages. Without this each of them waits for the
+        # browser's acknowledgement of the one before: 40 ms on Linux.
+        self.websocket_handler.set_nodelay(True)
+        driver = find_driver(self.kernel_manager)
+        if driver is None or not self._can_tap():
+            result: asyncio.Future[None] | None = super().connect()
+            return result
+        self._bridge = driver.bridge
+        self.multi_kernel_manager.notify_connect(self.kernel_id)
+        self._tap = self.kernel_manager.take_tap(self.session_key)
+        if self._tap is None:
+            self._tap = WebsocketTap(asyncio.get_running_loop(), self.session_key)
+            self._bridge.add_tap(self._tap)
+        self._tap.open(self.websocket_handler)
+        manager = self.multi_kernel_manager
+        manager.add_restart_callback(self.kernel_id, self.on_kernel_restarted)
+        manager.add_restart_callback(self.kernel_id, self.on_restart_failed, "dead")
+        # The stock ``connect`` does the same; ``close_all`` finds us there.
+        ZMQChannelsWebsocketConnection._open_sockets.add(self)  # noqa: SLF001
+        connected: asyncio.Future[None] = asyncio.Future()
+        connected.set_result(None)
+        return connected
+
+    def disconnect(self) -> None:
+        """Called when the websocket has closed."""
+        tap, self._tap = self._tap, None
+        super().disconnect()
+        if tap is None or self._bridge is None:
+            return
+        tap.suspend()
+        manager = self.multi_kernel_manager
+        is_last = manager._kernel_connections.get(self.kernel_id) == 0  # noqa: SLF001 - as upstream
+        if is_last and manager.buffer_offline_messages and self.kernel_id in manager:
+            self.kernel_manager.keep_tap(tap)
+        else:
+            self._bridge.remove_tap(tap)
+
+    def handle_incoming_message(self, incoming_msg: Any) -> None:
+        """Called for every message of the browser."""
+        if self._tap is not None and self._bridge is not None:
+            self._bridge.take_framed(self._tap, incoming_msg)
+        else:
+            super().handle_incoming_message(incoming_msg)
+
     def nudge(self) -> asyncio.Future[None]:
-        """Called by ``connect``: resolves when nothing can be lost on the output channel."""
+        """Called by the stock ``connect``: resolves when no output can be lost any more."""
         if not self._is_runtime:
             stock: asyncio.Future[None] = super().nudge()
             return stock
@@ -70,6 +117,16 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
         limit = loop.call_later(_SUBSCRIBE_LIMIT_S, finish)
         subscribed.add_done_callback(lambda _: limit.cancel())
         return subscribed
+
+    def _can_tap(self) -> bool:
+        manager = self.multi_kernel_manager
+        return (
+            self.subprotocol == SUBPROTOCOL
+            and isinstance(self.kernel_manager, RemoteKernelManager)
+            and not manager.allowed_message_types
+            and manager.allow_tracebacks
+            and not self.limit_rate
+        )
 
     def _limits_are_configured(self) -> bool:
         names = ("limit_rate", "iopub_msg_rate_limit", "iopub_data_rate_limit")

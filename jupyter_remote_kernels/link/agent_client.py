@@ -10,28 +10,25 @@ from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
-from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_remote_kernels.errors import LinkError, LinkRefused, LinkUnavailable
-from jupyter_remote_kernels.protocol.frames import SUBPROTOCOLS, Buffer, encode
+from jupyter_remote_kernels.link.websocket import Websocket
+from jupyter_remote_kernels.protocol.frames import SUBPROTOCOLS, Buffer, encode_head
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.model.endpoints import Endpoint
 
-# What a frame's length field can say; the memory of both sides is the real limit.
-_NO_LIMIT = 2**62
-_PING_INTERVAL_S = 20.0
 # tornado would refuse the largest log page or a slow restart with its own defaults.
 _BODY_LIMIT_BYTES = 64 * 2**20
 
-OnMessage = Callable[[bytes | None], None]
+OnMessage = Callable[[Buffer | None], None]
 
 
 class Channels:
     """An open websocket to the agent's channels."""
 
-    def __init__(self, connection: WebSocketClientConnection) -> None:
-        self._connection = connection
+    def __init__(self, websocket: Websocket) -> None:
+        self._websocket = websocket
 
     def send(self, channel: str, parts: Sequence[Buffer]) -> None:
         """Send one kernel message.
@@ -41,15 +38,15 @@ class Channels:
         LinkUnavailable
             When the connection is closed.
         """
-        try:
-            # The future only says when the bytes have left; a failure also closes the socket.
-            self._connection.write_message(encode(channel, parts), binary=True)
-        except WebSocketClosedError:
-            raise LinkUnavailable("the connection to the kernel is closed") from None
+        self._websocket.send([encode_head(channel, parts), *parts])
+
+    def send_encoded(self, data: Buffer) -> None:
+        """Send one kernel message that has its framing already."""
+        self._websocket.send([data])
 
     def close(self) -> None:
         """Close the websocket."""
-        self._connection.close()
+        self._websocket.close()
 
 
 class AgentClient:
@@ -95,22 +92,7 @@ class AgentClient:
             + self._kernel_path
             + f"/channels?session_id={session_id}&agent_events=1"
         )
-        request = HTTPRequest(url, headers=HTTPHeaders(self._headers), connect_timeout=20.0)
-        try:
-            connection = await websocket_connect(
-                request,
-                subprotocols=list(SUBPROTOCOLS),
-                on_message_callback=on_message,  # type: ignore[arg-type]
-                max_message_size=_NO_LIMIT,
-                ping_interval=_PING_INTERVAL_S,
-            )
-        except HTTPClientError as error:
-            raise _translate(error) from error
-        except (OSError, StreamClosedError) as error:
-            raise LinkUnavailable(f"the agent cannot be reached: {error}") from error
-        if connection.protocol is not None:
-            connection.protocol.set_nodelay(True)
-        return Channels(connection)
+        return Channels(await Websocket.connect(url, self._headers, SUBPROTOCOLS, on_message))
 
     async def interrupt(self) -> None:
         """Interrupt the kernel (SIGINT to its process group)."""

@@ -1,76 +1,37 @@
-"""The bridge: five local ZMQ sockets that look like a kernel's own.
+"""The bridge: the local side of one kernel, whose ports stay the same for its whole life.
 
-Requests come in signed and with the client's identity; they go out over the link without
-either. Replies find their way back by the id of the request. While no link is attached, the
-stand-in answers. The ports stay the same over reconnect, restart, pause, resume and move.
+Requests come from local ZMQ sockets or from taps (browsers of this very server) and go out
+over the link. Replies find their way back by the id of the request. While no link is attached,
+the stand-in answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import zmq
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput, LinkError
-from jupyter_remote_kernels.link.stand_in import Request, StandIn
-from jupyter_remote_kernels.protocol.frames import Buffer
+from jupyter_remote_kernels.link.local_sockets import Address, Keys, LocalSockets
+from jupyter_remote_kernels.link.stand_in import Client, Request, StandIn
+from jupyter_remote_kernels.protocol.frames import decode, encode
 from jupyter_remote_kernels.protocol.messages import unpack
-from jupyter_remote_kernels.protocol.signing import DELIMITER, Signer
-from jupyter_remote_kernels.sockets import Message, SocketPump
 
-_TYPES = {
-    "shell": zmq.ROUTER,
-    "control": zmq.ROUTER,
-    "stdin": zmq.ROUTER,
-    "hb": zmq.ROUTER,
-    "iopub": zmq.XPUB,
-}
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import zmq
+
+    from jupyter_remote_kernels.link.agent_client import Channels
+    from jupyter_remote_kernels.link.stand_in import Tap
+    from jupyter_remote_kernels.protocol.frames import Buffer
+    from jupyter_remote_kernels.sockets import Message
+
 _INFO_PATIENCE_S = 2.0
+_WRITABLE = ("shell", "control", "stdin")
 
-SendMessage = Callable[[str, Sequence[Buffer]], None]
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the local sockets are bound.
-
-    Attributes
-    ----------
-    transport : str
-        ``tcp`` or ``ipc``.
-    ip : str
-        Address, or the path prefix for ``ipc``.
-    ports : mapping of str to int
-        Wanted port per channel; 0 picks a free one.
-    """
-
-    transport: str = "tcp"
-    ip: str = "127.0.0.1"
-    ports: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Secrets of the local sockets; never shown.
-
-    Attributes
-    ----------
-    key : bytes
-        Signs the messages.
-    scheme : str
-        Signature scheme.
-    curve_publickey, curve_secretkey : bytes or None
-        CurveZMQ keys, when the local sockets are to be encrypted.
-    """
-
-    key: bytes = field(repr=False)
-    scheme: str = "hmac-sha256"
-    curve_publickey: bytes | None = field(default=None, repr=False)
-    curve_secretkey: bytes | None = field(default=None, repr=False)
+__all__ = ["Activity", "Address", "Bridge", "Keys"]
 
 
 @dataclass
@@ -90,6 +51,19 @@ class Activity:
     execution_state: str = "starting"
     last_s: float = field(default_factory=time.time)
     executions: int = 0
+
+
+class TapClient:
+    """A tap as the bridge sees a client."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+
+    def deliver(
+        self, channel: str, parts: Sequence[bytes | memoryview], encoded: Buffer | None
+    ) -> None:
+        """Hand a message over, in the very bytes in which it came where there are any."""
+        self._tap.deliver(encode(channel, parts) if encoded is None else encoded)
 
 
 class Bridge:
@@ -114,66 +88,58 @@ class Bridge:
         keys: Keys,
         kernel_info: Mapping[str, Any],
     ) -> None:
-        self._context = context
-        self._keys = keys
-        self._signer = Signer(keys.key, keys.scheme)
-        self._topic = f"kernel.{kernel_id}".encode()
         self._loop = asyncio.get_running_loop()
-        self._pumps: dict[str, SocketPump] = {}
-        self._routes: dict[str, tuple[str, tuple[bytes, ...]]] = {}
-        self._send: SendMessage | None = None
+        self._sockets = LocalSockets(
+            context, f"kernel.{kernel_id}".encode(), keys, self._take, self._greet
+        )
+        self._taps: dict[Tap, TapClient] = {}
+        self._routes: dict[str, Client] = {}
+        self._channels: Channels | None = None
         self._patience: asyncio.TimerHandle | None = None
-        self.stand_in = StandIn(kernel_info, self._reply_locally, self._publish)
+        self.stand_in = StandIn(kernel_info, self._answer, self._publish)
         self.activity = Activity()
         self.connection: dict[str, Any] = {}
 
     def bind(self, address: Address) -> dict[str, Any]:
-        """Bind the sockets.
+        """Bind the local sockets; see :meth:`LocalSockets.bind`."""
+        self.connection = self._sockets.bind(address)
+        return self.connection
 
-        Returns
-        -------
-        dict
-            Connection information as jupyter_client wants it, with the key as bytes.
+    # -- taps: called from any thread -----------------------------------------
 
-        Raises
-        ------
-        LinkError
-            When an address cannot be bound.
-        """
-        info: dict[str, Any] = {
-            "transport": address.transport,
-            "ip": address.ip,
-            "key": self._keys.key,
-            "signature_scheme": self._keys.scheme,
-        }
-        if self._keys.curve_publickey:
-            info["curve_publickey"] = self._keys.curve_publickey
-            info["curve_secretkey"] = self._keys.curve_secretkey
-        for index, channel in enumerate(_TYPES, 1):
-            port = address.ports.get(channel, 0)
-            info[f"{channel}_port"] = self._bind_channel(channel, address, port, index)
-        self.connection = info
-        return info
+    def add_tap(self, tap: Tap) -> None:
+        """Give a tap everything on the output channel from now on."""
+        self._loop.call_soon_threadsafe(self._add_tap, tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Give a tap nothing any more."""
+        self._loop.call_soon_threadsafe(self._taps.pop, tap, None)
+
+    def take_framed(self, tap: Tap, data: bytes) -> None:
+        """Take a message from a tap, in the order in which they are given."""
+        self._loop.call_soon_threadsafe(self._take_framed, tap, data)
+
+    # -- the link's side ------------------------------------------------------
 
     def expect_kernel(self) -> None:
         """Say that a kernel is about to come up: it may answer ``kernel_info`` itself."""
-        if self._send is None:
+        if self._channels is None:
             self.stand_in.hold_info = True
             self._stop_patience()
             self._patience = self._loop.call_later(_INFO_PATIENCE_S, self.stand_in.answer_held_info)
 
-    def attach(self, send: SendMessage, kernel_info: Mapping[str, Any]) -> None:
+    def attach(self, channels: Channels, kernel_info: Mapping[str, Any]) -> None:
         """Hand over to the kernel: deliver what was held, then pass everything on.
 
         Parameters
         ----------
-        send : callable
-            ``(channel, parts)``; raises LinkError when the link is down.
+        channels : Channels
+            The open way to the agent.
         kernel_info : mapping
             The kernel's real answer, remembered for the next time without it.
         """
         self._stop_patience()
-        self._send = send
+        self._channels = channels
         self.stand_in.kernel_info = dict(kernel_info)
         self.stand_in.hold_info = False
         if self.activity.execution_state in ("starting", "dead"):
@@ -189,127 +155,90 @@ class Bridge:
         kernel_gone : bool
             Whether it is known to be gone; then no reply will ever come.
         """
-        self._send = None
+        self._channels = None
         if kernel_gone:
             self._routes.clear()
             self.activity.execution_state = "dead"
 
-    def receive(self, channel: str, parts: Message) -> None:
+    def receive(self, channel: str, parts: Message, encoded: Buffer) -> None:
         """Pass a message from the kernel on to the local clients."""
         if channel == "iopub":
             self._observe(parts)
-            self._publish(parts)
-        elif channel == "stdin":
-            self._ask_input(parts)
-        elif channel in ("shell", "control"):
-            self._deliver_reply(channel, parts)
+            self._publish(parts, encoded)
+            return
+        request_id = _parent_id(parts)
+        if channel == "stdin":
+            # The request is still running: its reply comes after the input.
+            client = self._routes.get(request_id)
+        else:
+            client = self._routes.pop(request_id, None)
+            if b'"execute_reply"' in bytes(parts[0]):
+                self.activity.executions += 1
+        if client is not None:
+            client.deliver(channel, parts, encoded)
 
     def close(self) -> None:
-        """Close the sockets; messages on their way may still leave."""
+        """Close the sockets and forget the taps."""
         self._stop_patience()
-        self._send = None
-        for pump in self._pumps.values():
-            pump.close(linger_ms=200)
-        self._pumps = {}
+        self._channels = None
+        self._sockets.close()
+        self._taps.clear()
 
-    def _bind_channel(self, channel: str, address: Address, port: int, index: int) -> int:
-        socket = self._context.socket(_TYPES[channel])
-        # Nothing may be lost between here and a slow reader in this very process.
-        socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
-        socket.setsockopt(zmq.LINGER, 0)
-        if channel == "iopub":
-            # Every subscription is seen, also a second equal one: see repeat_busy.
-            socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        else:
-            # A client that reconnects with its old identity takes over from its dead self.
-            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-        if self._keys.curve_secretkey and self._keys.curve_publickey:
-            socket.curve_server = True
-            socket.curve_secretkey = self._keys.curve_secretkey
-            socket.curve_publickey = self._keys.curve_publickey
-        try:
-            bound = _bind_socket(socket, address, port, index)
-        except zmq.ZMQError as error:
-            socket.close(0)
-            raise LinkError(
-                f"port {port} on {address.ip} cannot be bound: {error}", reason="bind_failed"
-            ) from error
-        receivers: dict[str, Callable[[Message], None]] = {
-            "hb": lambda message: self._pumps["hb"].send(message),
-            "iopub": self._subscribed,
-        }
-        receive = receivers.get(channel, lambda message: self._from_client(channel, message))
-        self._pumps[channel] = SocketPump(socket, receive, self._loop)
-        return bound
+    # -- inside ---------------------------------------------------------------
 
-    def _from_client(self, channel: str, message: Message) -> None:
-        """Take a signed message of a local client; strangers without the key are ignored."""
-        split = next((i for i, part in enumerate(message) if part == DELIMITER), -1)
-        if split < 1 or len(message) < split + 6:
-            return
-        parts = message[split + 2 :]
-        if not self._signer.verify(bytes(message[split + 1]), parts):
+    def _add_tap(self, tap: Tap) -> None:
+        self._taps[tap] = TapClient(tap)
+        self.stand_in.repeat_busy()
+
+    def _take_framed(self, tap: Tap, data: bytes) -> None:
+        client = self._taps.get(tap)
+        if client is None:
             return
         try:
-            header = unpack(parts[0])
+            channel, parts = decode(data)
+            header = unpack(parts[0]) if len(parts) >= 4 else {}
         except InvalidInput:
             return
-        identities = tuple(bytes(part) for part in message[:split])
-        request = Request(
-            channel,
-            identities,
-            str(header.get("msg_id", "")),
-            str(header.get("msg_type", "")),
-            parts,
-        )
-        if channel != "stdin":
-            self._routes[request.msg_id] = (channel, identities)
-        if self._send is not None:
-            self._forward(request)
-        elif channel != "stdin":
-            self.stand_in.handle(request)
+        if channel in _WRITABLE and header:
+            msg_id, msg_type = str(header.get("msg_id", "")), str(header.get("msg_type", ""))
+            self._take(Request(channel, msg_id, msg_type, parts, client, data))
+
+    def _take(self, request: Request) -> None:
+        if request.channel != "stdin":
+            self._routes[request.msg_id] = request.client
+        elif self._channels is None:
+            return  # an answer to a kernel that does not ask any more
+        self._forward(request)
 
     def _forward(self, request: Request) -> None:
-        if self._send is None:
-            self.stand_in.handle(request)
-            return
-        try:
-            self._send(request.channel, request.parts)
-        except LinkError:
-            # The link noticed before us that it is down: the request is not lost.
-            self._send = None
-            self.stand_in.handle(request)
+        if self._channels is not None:
+            try:
+                if request.encoded is not None:
+                    self._channels.send_encoded(request.encoded)
+                else:
+                    self._channels.send(request.channel, request.parts)
+            except LinkError:
+                # The link noticed before us that it is down: the request is not lost.
+                self._channels = None
+            else:
+                return
+        self.stand_in.handle(request)
 
-    def _deliver_reply(self, channel: str, parts: Message) -> None:
-        route = self._routes.pop(_parent_id(parts), None)
-        if route is None or channel not in self._pumps:
-            return
-        if b'"execute_reply"' in bytes(parts[0]):
-            self.activity.executions += 1
-        self._pumps[route[0]].send([*route[1], DELIMITER, self._signer.sign(parts), *parts])
-
-    def _ask_input(self, parts: Message) -> None:
-        route = self._routes.get(_parent_id(parts))
-        if route is not None and "stdin" in self._pumps:
-            # Clients use one identity for shell and stdin, as the protocol asks for.
-            self._pumps["stdin"].send([*route[1], DELIMITER, self._signer.sign(parts), *parts])
-
-    def _reply_locally(self, request: Request, parts: list[bytes]) -> None:
+    def _answer(self, request: Request, parts: list[bytes]) -> None:
         self._routes.pop(request.msg_id, None)
-        if request.channel in self._pumps:
-            message = [*request.identities, DELIMITER, self._signer.sign(parts), *parts]
-            self._pumps[request.channel].send(message)
+        request.client.deliver(request.channel, parts, None)
 
-    def _publish(self, parts: Sequence[bytes | memoryview]) -> None:
-        if "iopub" in self._pumps:
-            self._pumps["iopub"].send([self._topic, DELIMITER, self._signer.sign(parts), *parts])
+    def _publish(self, parts: Sequence[bytes | memoryview], encoded: Buffer | None = None) -> None:
+        self._sockets.publish(parts)
+        if self._taps:
+            data = encode("iopub", parts) if encoded is None else encoded
+            for tap in self._taps:
+                tap.deliver(data)
 
-    def _subscribed(self, message: Message) -> None:
-        if bytes(message[0][:1]) == b"\x01":
-            # JEP 65: proves to a subscriber that from now on it gets everything.
-            self.stand_in.greet()
-            self.stand_in.repeat_busy()
+    def _greet(self) -> None:
+        # JEP 65: proves to a subscriber that from now on it gets everything.
+        self.stand_in.greet()
+        self.stand_in.repeat_busy()
 
     def _observe(self, parts: Message) -> None:
         """Keep the execution state; all other messages cost one search in the header."""
@@ -331,19 +260,6 @@ class Bridge:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-
-
-def _bind_socket(socket: zmq.Socket[bytes], address: Address, port: int, index: int) -> int:
-    if address.transport == "ipc":
-        port = port or index
-        socket.bind(f"ipc://{address.ip}-{port}")
-        return port
-    if port:
-        socket.bind(f"tcp://{address.ip}:{port}")
-        return port
-    socket.bind(f"tcp://{address.ip}:*")
-    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-    return int(endpoint.rpartition(":")[2])
 
 
 def _parent_id(parts: Message) -> str:

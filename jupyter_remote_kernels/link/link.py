@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_remote_kernels.errors import InvalidInput, LinkRefused, LinkUnavailable
-from jupyter_remote_kernels.protocol.frames import AGENT_CHANNEL, decode
+from jupyter_remote_kernels.protocol.frames import AGENT_CHANNEL, Buffer, decode
 from jupyter_remote_kernels.protocol.messages import unpack
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Link:
             self._bridge.detach(kernel_gone=False)
             self._listener.link_lost("the connection to the agent was lost")
 
-    def _receive(self, data: bytes | None) -> None:
+    def _receive(self, data: Buffer | None) -> None:
         if data is None:
             self._over.set()
             return
@@ -109,7 +109,7 @@ class Link:
             if channel == AGENT_CHANNEL:
                 self._handle_event(unpack(parts[0]))
             elif len(parts) >= 4:
-                self._bridge.receive(channel, parts)
+                self._bridge.receive(channel, parts, data)
         except InvalidInput:
             # An agent that sends what nobody understands cannot be trusted with more.
             if self._channels is not None:
@@ -119,7 +119,7 @@ class Link:
         name = event.get("event")
         if name == "kernel_ready" and self._channels is not None:
             info = event.get("kernel_info") or {}
-            self._bridge.attach(self._channels.send, info)
+            self._bridge.attach(self._channels, info)
             self._listener.link_ready(info)
         elif name == "kernel_starting":
             self._bridge.detach(kernel_gone=False)

@@ -6,13 +6,14 @@ Questions are answered from memory; what only a kernel can do is held and delive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_remote_kernels.protocol.messages import PROTOCOL_VERSION, Composer, unpack
 
 if TYPE_CHECKING:
+    from jupyter_remote_kernels.protocol.frames import Buffer
     from jupyter_remote_kernels.sockets import Message
 
 _PYTHON = {
@@ -26,15 +27,46 @@ _PYTHON = {
 }
 
 
+class Tap(Protocol):
+    """A client in this very process that reads and writes framed messages."""
+
+    def deliver(self, data: Buffer) -> None:
+        """Take a message; called on the bridge's loop, must not block."""
+
+
+class Client(Protocol):
+    """Who made a request and gets its reply."""
+
+    def deliver(
+        self, channel: str, parts: Sequence[bytes | memoryview], encoded: Buffer | None
+    ) -> None:
+        """Send a message to this client; ``encoded`` is the same message framed, if there is."""
+
+
 @dataclass(frozen=True)
 class Request:
-    """A message from a local client, on its way to the kernel."""
+    """A message from a local client, on its way to the kernel.
+
+    Attributes
+    ----------
+    channel : str
+        ``shell``, ``control`` or ``stdin``.
+    msg_id, msg_type : str
+        From its header.
+    parts : list of memoryview
+        Header, parent header, metadata, content, buffers.
+    client : Client
+        Where the reply goes.
+    encoded : bytes-like or None
+        The message in the framing of a websocket, when it came that way.
+    """
 
     channel: str
-    identities: tuple[bytes, ...]
     msg_id: str
     msg_type: str
     parts: Message
+    client: Client
+    encoded: Buffer | None = None
 
 
 Reply = Callable[[Request, list[bytes]], None]

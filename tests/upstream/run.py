@@ -36,7 +36,8 @@ PAR = HERE / "par.json"
 EXCEPTIONS = HERE / "exceptions.toml"
 
 # jupyter_server 2.x turns warnings into errors and tornado 6.6 deprecates what it uses.
-_DEFAULT_WARNINGS = ("-o", "filterwarnings=default")
+# The mark `flaky` belongs to a plugin that runs failures again; this file does so for all tests.
+_SERVER_OPTIONS = ("-o", "filterwarnings=default", "-o", "markers=flaky")
 _OUR_PROVISIONER = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "remote-kernels"}
 _SERVER_TESTS = (
     "tests/services/kernels",
@@ -85,7 +86,7 @@ SUITES = (
         package="jupyter_server",
         tests=_SERVER_TESTS,
         what="ordinary local kernels through our mapping kernel manager and websocket",
-        options=_DEFAULT_WARNINGS,
+        options=_SERVER_OPTIONS,
         plugin="our_server_classes",
     ),
     Suite(
@@ -93,7 +94,7 @@ SUITES = (
         package="jupyter_server",
         tests=_SERVER_TESTS,
         what="every kernel through our provisioner, kernel manager and websocket",
-        options=_DEFAULT_WARNINGS,
+        options=_SERVER_OPTIONS,
         plugin="our_server_classes",
         environment=_OUR_PROVISIONER,
     ),
@@ -147,7 +148,12 @@ def run_suite(suite: Suite, *, stock: bool, tests: tuple[str, ...] = ()) -> dict
     started = time.monotonic()
     with log.open("w" if not tests else "a", encoding="utf-8") as stream:
         result = subprocess.run(
-            command, cwd=source, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False
+            command,
+            cwd=source,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
     if not outcomes.exists():
         raise SystemExit(f"{suite.name}: pytest did not finish ({result.returncode}), see {log}")
@@ -166,8 +172,9 @@ def _count(outcomes: dict[str, str]) -> dict[str, int]:
 
 def versions() -> dict[str, str]:
     """Return the installed versions that decide what passes with the stock classes."""
-    names = ("jupyter_client", "jupyter_server", "ipykernel", "tornado", "pyzmq", "pytest")
-    return {name: version(name) for name in names}
+    names = ("jupyter_client", "jupyter_server", "ipykernel", "tornado", "pyzmq")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {"python": python, **{name: version(name) for name in names}}
 
 
 def measure_par(path: Path) -> dict[str, list[str]]:
@@ -259,7 +266,9 @@ def main() -> int:
             problems += check(suite, par[suite.name], causes)
     for line in problems:
         print(line)
-    print("upstream suites: as with the stock classes" if not problems else "upstream suites: FAILED")
+    print(
+        "upstream suites: as with the stock classes" if not problems else "upstream suites: FAILED"
+    )
     return 1 if problems else 0
 
 

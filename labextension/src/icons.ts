@@ -1,0 +1,106 @@
+/**
+ * Icons of our own. `jp-icon3` and `jp-icon-selectable` let the theme colour them; a state icon
+ * differs from the others in its shape, never in colour alone.
+ */
+import { LabIcon } from '@jupyterlab/ui-components';
+
+import type { StateKind } from './format';
+
+function icon(name: string, body: string): LabIcon {
+  return new LabIcon({
+    name: `jupyter-remote-kernels:${name}`,
+    svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">${body}</svg>`
+  });
+}
+
+const stroke = 'fill="none" stroke-width="2" stroke-linecap="round"';
+
+/** A chip with a link to elsewhere: the panel's icon. */
+export const remoteKernelsIcon = icon(
+  'panel',
+  `<g class="jp-icon3 jp-icon-selectable" fill="#616161">
+    <path d="M19.4 9.2A7.5 7.5 0 0 0 5.3 7.6 6 6 0 0 0 6 19.5h1.2v-2H6a4 4 0 0 1-.3-8l.9-.1.3-.8a5.5 5.5 0 0 1 10.5 1.5l.2 1 1 .1A3.2 3.2 0 0 1 18 17.5h-1.2v2H18a5.2 5.2 0 0 0 1.4-10.3z"/>
+    <path fill-rule="evenodd" d="M10 13.2h4a.8.8 0 0 1 .8.8v4a.8.8 0 0 1-.8.8h-4a.8.8 0 0 1-.8-.8v-4a.8.8 0 0 1 .8-.8zm.8 1.6v2.4h2.4v-2.4z"/>
+    <path d="M10.2 11.2h1.2v2h-1.2zm2.4 0h1.2v2h-1.2zm-2.4 7.6h1.2v2h-1.2zm2.4 0h1.2v2h-1.2z"/>
+  </g>`
+);
+
+const queued = icon(
+  'queued',
+  `<g class="jp-icon3" fill="#616161"><path d="M6 2h12v5l-4.5 5 4.5 5v5H6v-5l4.5-5L6 7zm2 2v2.2l4 4.4 4-4.4V4zm4 9.4-4 4.4V20h8v-2.2z"/></g>`
+);
+
+const starting = icon(
+  'starting',
+  `<circle class="jp-icon4" stroke="#bdbdbd" ${stroke} cx="12" cy="12" r="8"/>
+   <path class="jp-RemoteKernels-spin jp-icon-brand1" stroke="#1976d2" ${stroke} d="M12 4a8 8 0 0 1 8 8"/>`
+);
+
+const idle = icon(
+  'idle',
+  `<circle class="jp-icon3" stroke="#616161" ${stroke} cx="12" cy="12" r="7"/>`
+);
+
+const busy = icon(
+  'busy',
+  '<circle class="jp-icon3" fill="#616161" cx="12" cy="12" r="8"/>'
+);
+
+const unreachable = icon(
+  'unreachable',
+  `<g class="jp-RemoteKernels-warn" stroke="#f57c00" ${stroke}>
+    <path d="M3 9.5a13 13 0 0 1 5-2.8M21 9.5a13 13 0 0 0-7-3.3M6.5 13a8.5 8.5 0 0 1 4-2.2M9.7 16.3a4 4 0 0 1 4.5 0"/>
+    <path d="M4 3l16 18"/></g>`
+);
+
+const paused = icon(
+  'paused',
+  '<path class="jp-icon3" fill="#616161" d="M7 5h3.5v14H7zm6.5 0H17v14h-3.5z"/>'
+);
+
+const stopping = icon(
+  'stopping',
+  `<circle class="jp-icon3" stroke="#616161" ${stroke} stroke-dasharray="2 4.28" cx="12" cy="12" r="8"/>
+   <path class="jp-icon3" fill="#616161" d="M9 9h6v6H9z"/>`
+);
+
+const stopped = icon(
+  'stopped',
+  `<rect class="jp-icon3" stroke="#616161" ${stroke} x="6" y="6" width="12" height="12" rx="1"/>`
+);
+
+const failed = icon(
+  'failed',
+  `<path class="jp-RemoteKernels-error" fill="#d32f2f" fill-rule="evenodd" d="M12 2.5 23 21.5H1zm0 4L4.5 19.5h15zM11 10.5h2v4.5h-2zm0 5.7h2v2h-2z"/>`
+);
+
+/** One icon per kind of state. */
+export const stateIcons: Readonly<Record<StateKind, LabIcon>> = {
+  queued,
+  starting,
+  idle,
+  busy,
+  unreachable,
+  paused,
+  stopping,
+  stopped,
+  failed
+};
+
+/** Lines of a log. */
+export const logIcon = icon(
+  'log',
+  '<path class="jp-icon3" fill="#616161" d="M4 5h16v2H4zm0 4h11v2H4zm0 4h16v2H4zm0 4h8v2H4z"/>'
+);
+
+/** A label with a pen's stroke: rename. */
+export const renameIcon = icon(
+  'rename',
+  '<path class="jp-icon3" fill="#616161" d="M3 17.25V21h3.75L17.81 9.94l-3.75-3.75zM20.71 7.04a1 1 0 0 0 0-1.41l-2.34-2.34a1 1 0 0 0-1.41 0l-1.83 1.83 3.75 3.75z"/>'
+);
+
+/** An on-off switch: terminate. */
+export const terminateIcon = icon(
+  'terminate',
+  '<path class="jp-icon3" fill="#616161" d="M13 3h-2v10h2zm4.83 2.17-1.42 1.42A6.92 6.92 0 0 1 19 12a7 7 0 1 1-11.41-5.4L6.17 5.17A8.98 8.98 0 0 0 12 21a9 9 0 0 0 5.83-15.83z"/>'
+);

@@ -1,0 +1,230 @@
+import type { IDisposable } from '@lumino/disposable';
+import { Signal, type ISignal } from '@lumino/signaling';
+
+import type {
+  ExecutionState,
+  IEnvironment,
+  ILaunchRequest,
+  ILogPage,
+  IRemoteKernelsApi,
+  IRuntime
+} from './api';
+import { RemoteKernelsError, SERVER_EXTENSION_MISSING } from './errors';
+import type {
+  IKernelEnd,
+  ILaunch,
+  IRemoteKernels,
+  ModelStatus
+} from './tokens';
+
+/** The schema of the events that tell of a change of a runtime. */
+export const RUNTIME_EVENT_SCHEMA =
+  'https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1';
+
+/** One change is told in several events; this long they are waited for. */
+const SETTLE_MS = 100;
+
+/**
+ * The model behind the panel, the badges and the commands.
+ *
+ * It makes no request by itself: whoever creates it decides when to refresh.
+ */
+export class RemoteKernels implements IRemoteKernels, IDisposable {
+  constructor(api: IRemoteKernelsApi) {
+    this._api = api;
+  }
+
+  get runtimes(): ReadonlyArray<IRuntime> {
+    return this._sortedRuntimes;
+  }
+
+  get environments(): ReadonlyArray<IEnvironment> {
+    return this._environments;
+  }
+
+  get status(): ModelStatus {
+    return this._status;
+  }
+
+  get error(): RemoteKernelsError | null {
+    return this._error;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get kernelEnded(): ISignal<this, IKernelEnd> {
+    return this._kernelEnded;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    for (const timer of this._timers.values()) {
+      clearTimeout(timer);
+    }
+    this._timers.clear();
+    Signal.clearData(this);
+  }
+
+  find(id: string): IRuntime | undefined {
+    return this._runtimes.get(id);
+  }
+
+  async refresh(): Promise<void> {
+    const generation = ++this._generation;
+    try {
+      const [runtimes, environments] = await Promise.all([
+        this._api.listRuntimes(),
+        this._api.listEnvironments()
+      ]);
+      // A newer refresh may have answered before this one.
+      if (generation !== this._generation) {
+        return;
+      }
+      this._replaceAll(runtimes);
+      this._environments = [...environments].sort((a, b) =>
+        a.display_name.localeCompare(b.display_name)
+      );
+      this._status = 'ready';
+      this._error = null;
+    } catch (error) {
+      if (generation !== this._generation) {
+        return;
+      }
+      this._error = RemoteKernelsError.from(error);
+      const missing = this._error.reason === SERVER_EXTENSION_MISSING;
+      this._status = missing ? 'missing' : 'error';
+    }
+    this._emitChanged();
+  }
+
+  async refreshRuntime(id: string): Promise<IRuntime | undefined> {
+    try {
+      const runtime = await this._api.getRuntime(id);
+      this._put(runtime);
+    } catch (error) {
+      // Gone is an answer; anything else leaves what we know, and the next refresh tells more.
+      if (RemoteKernelsError.from(error).status === 404) {
+        this._runtimes.delete(id);
+      }
+    }
+    this._emitChanged();
+    return this._runtimes.get(id);
+  }
+
+  invalidate(id: string): void {
+    if (this._isDisposed) {
+      return;
+    }
+    // Not started anew by every event: a busy runtime must not put its refresh off for ever.
+    if (!this._timers.has(id)) {
+      const timer = setTimeout(() => {
+        this._timers.delete(id);
+        void this.refreshRuntime(id);
+      }, SETTLE_MS);
+      this._timers.set(id, timer);
+    }
+  }
+
+  observe(id: string, state: ExecutionState): void {
+    const runtime = this._runtimes.get(id);
+    if (!runtime || runtime.execution_state === state) {
+      return;
+    }
+    this._runtimes.set(id, { ...runtime, execution_state: state });
+    this._emitChanged();
+    // What it used, and how often it ran, has changed as well when it comes to rest.
+    if (state === 'idle') {
+      this.invalidate(id);
+    }
+  }
+
+  async launch(request: ILaunchRequest): Promise<ILaunch> {
+    const { id, operation } = await this._api.launch(request);
+    await this.refreshRuntime(id);
+    const cancel = async (): Promise<void> => {
+      await this._api.cancelOperation(operation);
+      await this.refreshRuntime(id);
+    };
+    return { runtimeId: id, cancel };
+  }
+
+  async interrupt(id: string): Promise<void> {
+    await this._api.interrupt(id);
+    this.invalidate(id);
+  }
+
+  async restart(id: string): Promise<void> {
+    await this._api.restart(id);
+    this.invalidate(id);
+  }
+
+  async rename(id: string, name: string): Promise<void> {
+    this._put(await this._api.updateRuntime(id, { name }));
+    this._emitChanged();
+  }
+
+  async terminate(id: string): Promise<void> {
+    await this._api.terminate(id);
+    await this.refreshRuntime(id);
+  }
+
+  getLogs(id: string, offset: number, limit: number): Promise<ILogPage> {
+    return this._api.getLogs(id, offset, limit);
+  }
+
+  private _replaceAll(runtimes: IRuntime[]): void {
+    const known = new Set(runtimes.map(runtime => runtime.id));
+    for (const id of [...this._runtimes.keys()]) {
+      if (!known.has(id)) {
+        this._runtimes.delete(id);
+      }
+    }
+    for (const runtime of runtimes) {
+      this._put(runtime);
+    }
+  }
+
+  private _put(runtime: IRuntime): void {
+    const before = this._runtimes.get(runtime.id);
+    this._runtimes.set(runtime.id, runtime);
+    // The first sight of a runtime is no news: it may have ended long ago.
+    if (before && runtime.exit && !sameExit(before, runtime)) {
+      this._kernelEnded.emit({ runtime, exit: runtime.exit });
+    }
+  }
+
+  private _emitChanged(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._sortedRuntimes = [...this._runtimes.values()].sort((a, b) =>
+      b.created.localeCompare(a.created)
+    );
+    this._changed.emit();
+  }
+
+  private readonly _api: IRemoteKernelsApi;
+  private readonly _runtimes = new Map<string, IRuntime>();
+  private readonly _timers = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _kernelEnded = new Signal<this, IKernelEnd>(this);
+  private _sortedRuntimes: ReadonlyArray<IRuntime> = [];
+  private _environments: ReadonlyArray<IEnvironment> = [];
+  private _status: ModelStatus = 'loading';
+  private _error: RemoteKernelsError | null = null;
+  private _generation = 0;
+  private _isDisposed = false;
+}
+
+function sameExit(before: IRuntime, after: IRuntime): boolean {
+  return JSON.stringify(before.exit) === JSON.stringify(after.exit);
+}

@@ -1,0 +1,95 @@
+import { Token } from '@lumino/coreutils';
+import type { ISignal } from '@lumino/signaling';
+
+import type {
+  ExecutionState,
+  IEnvironment,
+  IExit,
+  ILaunchRequest,
+  ILogPage,
+  IRuntime
+} from './api';
+import type { RemoteKernelsError } from './errors';
+
+/** How far the model has got in reading the server's state. */
+export type ModelStatus = 'loading' | 'ready' | 'missing' | 'error';
+
+/** A kernel that ended without having been asked to. */
+export interface IKernelEnd {
+  readonly runtime: IRuntime;
+  readonly exit: IExit;
+}
+
+/** A launch that has been accepted. */
+export interface ILaunch {
+  readonly runtimeId: string;
+  /** Give up waiting and give back what was started. */
+  cancel(): Promise<void>;
+}
+
+/**
+ * The runtimes and environments of this server, kept up to date.
+ *
+ * Actions reject with a `RemoteKernelsError`; their effect is seen through `changed`.
+ */
+export interface IRemoteKernels {
+  /** Runtimes in the order in which they were created, newest first. */
+  readonly runtimes: ReadonlyArray<IRuntime>;
+
+  /** Environments in the order of their display names. */
+  readonly environments: ReadonlyArray<IEnvironment>;
+
+  readonly status: ModelStatus;
+
+  /** Why the last refresh failed; `null` after one that did not. */
+  readonly error: RemoteKernelsError | null;
+
+  /** Emitted after anything above has changed. */
+  readonly changed: ISignal<IRemoteKernels, void>;
+
+  /** Emitted when a kernel ended by itself, with the cause as the server knows it. */
+  readonly kernelEnded: ISignal<IRemoteKernels, IKernelEnd>;
+
+  find(id: string): IRuntime | undefined;
+
+  /** Read everything again. Never rejects: see `status` and `error`. */
+  refresh(): Promise<void>;
+
+  /** Read one runtime again; `undefined` when it is gone. */
+  refreshRuntime(id: string): Promise<IRuntime | undefined>;
+
+  /** Ask for a runtime to be read again soon; calls in quick succession are one. */
+  invalidate(id: string): void;
+
+  /** Take over what a kernel said about itself, ahead of the server's own view. */
+  observe(id: string, state: ExecutionState): void;
+
+  launch(request: ILaunchRequest): Promise<ILaunch>;
+  interrupt(id: string): Promise<void>;
+  restart(id: string): Promise<void>;
+  rename(id: string, name: string): Promise<void>;
+  terminate(id: string): Promise<void>;
+  getLogs(id: string, offset: number, limit: number): Promise<ILogPage>;
+}
+
+/** The token under which other extensions get the model. */
+export const IRemoteKernels = new Token<IRemoteKernels>(
+  'jupyter-remote-kernels:IRemoteKernels',
+  'The runtimes and environments of remote kernels, with the actions on them.'
+);
+
+/** Names of the commands, for callers in other extensions. */
+export namespace CommandIDs {
+  export const openPanel = 'remote-kernels:open-panel';
+  export const refresh = 'remote-kernels:refresh';
+  export const launch = 'remote-kernels:launch';
+  export const interrupt = 'remote-kernels:interrupt';
+  export const restart = 'remote-kernels:restart';
+  export const rename = 'remote-kernels:rename';
+  export const terminate = 'remote-kernels:terminate';
+  export const showLogs = 'remote-kernels:show-logs';
+  export const openNotebook = 'remote-kernels:open-notebook';
+}
+
+/** The domain under which our texts are translated. */
+export const TRANSLATION_DOMAIN = 'jupyter_remote_kernels';
