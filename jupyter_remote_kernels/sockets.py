@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-Message = list[memoryview]
+Message = list[bytes]
 # After so many messages the loop gets a turn, so that one noisy kernel cannot starve others.
 _BATCH = 256
 
@@ -27,7 +27,7 @@ class SocketPump:
     socket : zmq.Socket
         Owned by the pump from now on; high-water marks are switched off by the caller.
     on_message : callable
-        Gets the parts of a message as memory views.
+        Gets the parts of a message.
     loop : asyncio.AbstractEventLoop
         The loop on which everything happens.
     """
@@ -83,8 +83,9 @@ class SocketPump:
             if socket.closed:
                 return
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                # Copying a part is cheaper than keeping track of it, up to many megabytes.
+                message = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._on_message([frame.buffer for frame in frames])
+            self._on_message(message)
         self._schedule()

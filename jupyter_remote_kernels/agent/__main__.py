@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 
@@ -36,6 +37,17 @@ def read_settings() -> AgentSettings:
     return settings
 
 
+def reset_signals() -> None:
+    """Undo what a launcher may have passed on.
+
+    A blocked or ignored SIGINT survives exec, and a kernel that has it cannot be interrupted.
+    A SIGTERM that comes before the server is up must not leave the kernel alone.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def say(text: str) -> None:
     """Write one line to the agent's log."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -50,14 +62,20 @@ def main() -> int:
     except (RemoteKernelsError, ValueError) as error:
         say(f"agent refused to start: {error}")
         return 2
+    reset_signals()
     kernel = KernelProcess(settings)
     # A kernel that cannot start is reported to whoever connects; nobody reads an exit status.
     with contextlib.suppress(KernelStartFailed):
         kernel.start()
-    from jupyter_remote_kernels.agent.server import run
+    try:
+        # Only now, because the kernel comes up meanwhile.
+        from jupyter_remote_kernels.agent.server import run
 
-    say(f"agent {__version__} started for runtime {settings.runtime_id}")
-    reason = run(settings, kernel)
+        say(f"agent {__version__} started for runtime {settings.runtime_id}")
+        reason = run(settings, kernel)
+    finally:
+        # However this ends, also before there is a server: no kernel without its agent.
+        kernel.kill_group()
     say(f"agent ended: {reason}")
     return 0
 

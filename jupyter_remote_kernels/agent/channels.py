@@ -115,22 +115,22 @@ class KernelChannels:
 
     def _receive(self, channel: str, message: Message) -> None:
         try:
-            start = next(i for i, part in enumerate(message) if part == DELIMITER) + 2
-        except StopIteration:
+            start = message.index(DELIMITER) + 2
+        except ValueError:
             return  # not a kernel message at all
         parts = message[start:]
         if len(parts) < 4:
             return
         if not self.is_ready and self._settle(channel, parts):
             return
-        if self._marker in bytes(parts[1]):
+        if self._marker in parts[1]:
             return
         self._on_message(channel, parts)
 
     def _settle(self, channel: str, parts: Message) -> bool:
         """Look for proof that the channels work; return whether the message was for us."""
-        ours = self._marker in bytes(parts[1])
-        welcome = channel == "iopub" and b'"iopub_welcome"' in bytes(parts[0])
+        ours = self._marker in parts[1]
+        welcome = channel == "iopub" and b'"iopub_welcome"' in parts[0]
         if channel == "iopub" and (ours or welcome):
             self._subscribed = True
         if ours and channel in ("shell", "control"):

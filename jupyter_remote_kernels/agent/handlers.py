@@ -16,6 +16,7 @@ from tornado import web, websocket
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.agent.channels import KernelChannels
+from jupyter_remote_kernels.agent.outbox import Outbox
 from jupyter_remote_kernels.errors import (
     Conflict,
     InvalidInput,
@@ -26,16 +27,17 @@ from jupyter_remote_kernels.protocol.frames import (
     AGENT_CHANNEL,
     SUBPROTOCOL,
     decode,
-    encode_head,
 )
 from jupyter_remote_kernels.protocol.messages import pack
-from jupyter_remote_kernels.protocol.websocket_frames import coalesce, frame_head
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.agent.session import AgentSession
-    from jupyter_remote_kernels.sockets import Message
 
-_STATUS = {Conflict: 409, InvalidInput: 400, KernelStartFailed: 500}
+_STATUS: dict[type[RemoteKernelsError], int] = {
+    Conflict: 409,
+    InvalidInput: 400,
+    KernelStartFailed: 500,
+}
 _LOG_PAGE_BYTES = 256 * 1024
 
 
@@ -67,7 +69,7 @@ class AgentHandler(_TokenMixin, web.RequestHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         body = {"reason": "refused" if status_code == 403 else "error", "message": ""}
         if isinstance(error, RemoteKernelsError):
-            self.set_status(next((s for t, s in _STATUS.items() if isinstance(error, t)), 500))
+            self.set_status(_http_status(error))
             body = {"reason": error.reason, "message": error.message}
         self.finish(body)
 
@@ -91,6 +93,10 @@ class AgentHandler(_TokenMixin, web.RequestHandler):
         """Answer with the kernel's model, as Jupyter Server does."""
         self.set_status(status)
         self.finish(kernel_model(self.session))
+
+
+def _http_status(error: RemoteKernelsError) -> int:
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
 def kernel_model(session: AgentSession) -> dict[str, Any]:
@@ -212,7 +218,7 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
         super().initialize(session)
         self._channels: KernelChannels | None = None
         self._wants_events = False
-        self._outbox: list[Any] = []
+        self._outbox = Outbox(session.loop, self._write_chunks)
 
     def prepare(self) -> None:
         super().prepare()
@@ -236,6 +242,7 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
     def on_close(self) -> None:
         self.session.remove_client(self)
         self.disconnect()
+        self._outbox.close()
 
     def on_message(self, message: Any) -> None:
         if not isinstance(message, bytes):
@@ -254,7 +261,7 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
         self._channels = KernelChannels(
             self.session.kernel,
             self.session.context,
-            self._to_client,
+            self._outbox.put,
             lambda info: self.session.ready(self, info),
         )
 
@@ -267,27 +274,14 @@ class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
     def report(self, event: dict[str, Any]) -> None:
         """Send an event, when this client asked for them."""
         if self._wants_events:
-            self._write(AGENT_CHANNEL, [memoryview(pack(event))])
+            self._outbox.put(AGENT_CHANNEL, [pack(event)])
 
-    def _to_client(self, channel: str, parts: Message) -> None:
-        self._write(channel, parts)
-
-    def _write(self, channel: str, parts: Message) -> None:
-        head = encode_head(channel, parts)
-        size = len(head) + sum(part.nbytes for part in parts)
-        frame = frame_head(size)
-        if not self._outbox:
-            self.session.loop.call_soon(self._flush)
-        self._outbox += (frame, head)
-        self._outbox += parts
-
-    def _flush(self) -> None:
-        pending, self._outbox = self._outbox, []
+    def _write_chunks(self, chunks: list[bytes | memoryview]) -> None:
         connection = self.ws_connection
         if connection is None or connection.is_closing():
             return
         stream = cast("Any", connection).stream
-        for chunk in coalesce(pending):
+        for chunk in chunks:
             if stream.closed():
                 return
             stream.write(chunk)

@@ -315,7 +315,7 @@ class RuntimeDriver:
             await link.close()
 
     def _stop_job(self) -> None:
-        self._services.background.spawn(self.job.stop(), f"stop {self.record.id}")
+        self.job.stop()
 
     def _record_exit(self) -> None:
         self.bridge.activity.execution_state = "dead"

@@ -51,6 +51,7 @@ class JobKeeper:
         self._driver = driver
         self._services = services
         self._starting: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self.status: JobStatus | None = None
 
     @property
@@ -103,7 +104,14 @@ class JobKeeper:
             raise ProviderError("the job has not been submitted")
         return await self.provider.endpoint(self.checkpoint)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
+        """Begin to stop the job; its end is told as an event."""
+        if self._stopping is None or self._stopping.done():
+            self._stopping = self._services.background.spawn(
+                self._stop(), f"stop {self._driver.record.id}"
+            )
+
+    async def _stop(self) -> None:
         """Stop the job, again and again until the engine says that it is gone."""
         await self._cancel_start()
         record = self._driver.record
@@ -126,7 +134,13 @@ class JobKeeper:
         self._driver.post(Event.JOB_GONE)
 
     async def clear(self) -> None:
-        """Forget an ended job before a new one is started for the same runtime."""
+        """Forget an ended job before a new one is started for the same runtime.
+
+        A stop that still runs comes first: it ends everything of this label, and the new job
+        has the same one.
+        """
+        if self._stopping is not None:
+            await self._stopping
         self.status = None
         self._driver.record = await self._services.registry.update(
             self._driver.record.id, checkpoint=None, exit=None, ended_s=None
@@ -148,7 +162,7 @@ class JobKeeper:
     async def _submit(self) -> None:
         registry, record = self._services.registry, self._driver.record
         spec = await asyncio.to_thread(self._make_spec)
-        async with aclosing(self.provider.start(spec)) as checkpoints:  # type: ignore[type-var]
+        async with aclosing(self.provider.start(spec)) as checkpoints:
             async for checkpoint in checkpoints:
                 self._driver.record = await registry.update(record.id, checkpoint=checkpoint)
         if not self.is_submitted:

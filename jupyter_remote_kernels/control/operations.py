@@ -16,6 +16,7 @@ from jupyter_remote_kernels.errors import Conflict, NotFound, RemoteKernelsError
 
 _log = logging.getLogger(__name__)
 _KEPT = 200
+_CLOSE_LIMIT_S = 10.0
 
 
 @dataclass
@@ -139,10 +140,15 @@ class Operations:
 
     async def close(self) -> None:
         """Cancel what is running; called at the end of the server."""
+        for operation_id in self._cancels:
+            self._tasks[operation_id].cancel()
         tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            # What cannot be cancelled is left half-done only when it takes too long.
+            _, late = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, operation: Operation, work: Coroutine[Any, Any, Any]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""REST routes below ``/api/remote-kernels``, and the one table from errors to HTTP."""
+"""REST routes below ``/api/remote-kernels``."""
 
 from __future__ import annotations
 
@@ -15,41 +15,14 @@ from tornado import web
 
 from jupyter_remote_kernels import errors
 from jupyter_remote_kernels.jupyter import requests
-from jupyter_remote_kernels.jupyter.views import describe_problem
+from jupyter_remote_kernels.jupyter.problems import describe_problem, http_status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from jupyter_remote_kernels.jupyter.runtimes import Runtimes
 
 AUTH_RESOURCE = "remote_kernels"
 OPENAPI_PATH = Path(__file__).parent / "openapi.yaml"
 _LARGEST_OFFSET = 2**53
-
-# The first class that fits decides, so the special ones come before the general ones.
-HTTP_STATUS: Mapping[type[errors.RemoteKernelsError], int] = {
-    errors.InvalidInput: 400,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.LimitExceeded: 406,
-    errors.NotSupported: 501,
-    errors.ProviderUnavailable: 503,
-    errors.ProviderError: 502,
-    errors.MessageTooLarge: 413,
-    errors.LinkUnavailable: 503,
-    errors.LinkError: 502,
-    errors.LaunchFailed: 502,
-    errors.RegistryError: 500,
-    errors.AgentError: 502,
-    errors.RemoteKernelsError: 500,
-}
-
-
-def http_status(error: errors.RemoteKernelsError) -> int:
-    """Return the HTTP status of one of our errors."""
-    if error.reason == "body_too_large":
-        return 413
-    return next(status for kind, status in HTTP_STATUS.items() if isinstance(error, kind))
 
 
 class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
@@ -72,7 +45,6 @@ class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
     def reply(self, data: Any, status: int = 200) -> None:
         """Answer with JSON."""
         self.set_status(status)
-        self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(data))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -85,12 +57,15 @@ class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
                 self.log.warning("%s: %s", error, error.detail)
         else:
             # What another layer raised may say more than a stranger should know.
-            public = isinstance(error, web.HTTPError) and error.log_message
             title = responses.get(status_code, "Error")
-            message = str(error.log_message) if public and status_code < 500 else title
+            message = title
+            if isinstance(error, web.HTTPError) and error.log_message and status_code < 500:
+                message = error.log_message % error.args
             error = errors.RemoteKernelsError(message, reason=title.lower().replace(" ", "_"))
-        self.set_header("Content-Type", "application/problem+json")
-        self.finish(json.dumps(describe_problem(error, status_code)))
+        self.finish(
+            json.dumps(describe_problem(error, status_code)),
+            set_content_type="application/problem+json",
+        )
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Called by tornado before ``write_error``; our own errors are no bugs."""
@@ -132,9 +107,7 @@ class RuntimesHandler(RemoteKernelsHandler):
     async def post(self) -> None:
         body = self.read_body({"environment", "name", "path", "tag", "client_token"})
         name = requests.read_text(body, "environment", required=True)
-        path = body.get("path")
-        if path is not None and not isinstance(path, str):
-            raise errors.InvalidInput("path: must be text")
+        path = requests.read_path(body)
         options = {
             "name": requests.read_text(body, "name"),
             "tag": requests.read_text(body, "tag"),
@@ -255,7 +228,7 @@ class OpenApiHandler(RemoteKernelsHandler):
 class UnknownHandler(RemoteKernelsHandler):
     """Everything else below our path."""
 
-    async def prepare(self, **kwargs: Any) -> None:  # type: ignore[override]
+    async def prepare(self, **kwargs: Any) -> None:
         """Called before any method: a stranger is refused before a route is denied."""
         await super().prepare(**kwargs)
         if not self.current_user:

@@ -61,8 +61,8 @@ class RemoteKernelManager(ServerKernelManager):
     def execution_state(self, value: str | None) -> None:
         self._own_execution_state = value
 
-    @property
-    def last_activity(self) -> datetime | None:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def last_activity(self) -> datetime | None:
         """Read by REST and the culler; set by jupyter_server from outside."""
         driver = self.driver
         if driver is None:
@@ -132,7 +132,7 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
         """Called after each start. The bridge of a runtime watches already."""
         kernel = self._kernels[kernel_id]
         if find_driver(kernel) is None:
-            super().start_watching_activity(kernel_id)
+            super().start_watching_activity(kernel_id)  # type: ignore[no-untyped-call]
             return
         kernel.reason = ""
         kernel.last_activity = datetime.now(timezone.utc)
@@ -140,7 +140,7 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
         """Called synchronously for each kernel in REST answers."""
-        model: dict[str, Any] = super().kernel_model(kernel_id)
+        model: dict[str, Any] = super().kernel_model(kernel_id)  # type: ignore[no-untyped-call]
         driver = self.get_runtime(kernel_id)
         if driver is not None and driver.record.exit is not None:
             model["reason"] = driver.record.exit.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 BODY_LIMIT_BYTES = 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{2,62})[A-Za-z0-9]")
 _NAME_LENGTH = 200
+_PATH_LENGTH = 4096
+# Control characters, halves of a surrogate pair, line and paragraph separators.
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -63,8 +67,26 @@ def read_text(body: Mapping[str, Any], key: str, *, required: bool = False) -> s
         return None
     if not isinstance(value, str) or not value.strip() or len(value) > _NAME_LENGTH:
         raise InvalidInput(f"{key}: must be text of 1 to {_NAME_LENGTH} characters")
-    if any(ord(character) < 32 for character in value):
-        raise InvalidInput(f"{key}: must not contain control characters")
+    _check_printable(value, key)
+    return value
+
+
+def read_path(body: Mapping[str, Any]) -> str | None:
+    """Return a path of the contents API, or None when it is absent.
+
+    Raises
+    ------
+    InvalidInput
+        When it is no text, too long, or leads out of the server's root.
+    """
+    value = body.get("path")
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > _PATH_LENGTH:
+        raise InvalidInput(f"path: must be text of at most {_PATH_LENGTH} characters")
+    _check_printable(value, "path")
+    if ".." in value.split("/"):
+        raise InvalidInput("path: must not contain '..'")
     return value
 
 
@@ -93,3 +115,8 @@ def read_number(text: str, key: str, maximum: int) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 18 or int(text) > maximum:
         raise InvalidInput(f"{key}: must be a whole number from 0 to {maximum}")
     return int(text)
+
+
+def _check_printable(value: str, key: str) -> None:
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
+        raise InvalidInput(f"{key}: must not contain control characters")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from jupyter_client.kernelspec import NoSuchKernel
+
 from jupyter_remote_kernels.control.operations import Operation, Operations
 from jupyter_remote_kernels.errors import Conflict, NotFound
 from jupyter_remote_kernels.jupyter import views
@@ -115,9 +117,16 @@ class Runtimes:
             earlier = self._find_by_token(options.get("client_token"), environment)
             if earlier is not None:
                 return earlier, None
-            kernel_id = await self._kernels.start_kernel(
-                kernel_name=environment.kernel_name, path=path, runtime_options=options
-            )
+            try:
+                kernel_id = await self._kernels.start_kernel(
+                    kernel_name=environment.kernel_name, path=path, runtime_options=options
+                )
+            except NoSuchKernel as error:
+                raise Conflict(
+                    f"this server does not offer the kernelspec {environment.kernel_name!r}",
+                    reason="kernelspec_hidden",
+                    hint="Add it to KernelSpecManager.allowed_kernelspecs.",
+                ) from error
         driver = self.find(kernel_id)
         operation = self.operations.start(
             "launch",

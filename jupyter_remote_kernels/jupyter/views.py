@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from jupyter_remote_kernels.jupyter.problems import describe_problem
 from jupyter_remote_kernels.model.phases import Phase
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.operations import Operation
-    from jupyter_remote_kernels.errors import RemoteKernelsError
 
 _USAGE = ("cpu_percent", "memory_bytes", "memory_limit_bytes", "cpu_time_s")
 
@@ -92,19 +92,7 @@ def describe_operation(operation: Operation, step: str | None) -> dict[str, Any]
         "step": step if operation.state == "running" else None,
         "created_at": format_time(operation.created_s),
         "finished_at": format_time(operation.finished_s),
-        "error": describe_problem(operation.error, 500) if operation.error else None,
-    }
-
-
-def describe_problem(error: RemoteKernelsError, status: int) -> dict[str, Any]:
-    """Return an error as RFC 9457 problem details."""
-    return {
-        "type": f"urn:jupyter-remote-kernels:problem:{error.reason}",
-        "title": error.reason.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": error.message,
-        "reason": error.reason,
-        "hint": error.hint,
+        "error": describe_problem(operation.error) if operation.error else None,
     }
 
 

@@ -42,9 +42,9 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
     async def prepare(self) -> None:
         """Called before the websocket is accepted."""
         if not self._is_runtime:
-            await super().prepare()
+            await super().prepare()  # type: ignore[no-untyped-call]
             return
-        await self._register_session()
+        await self._register_session()  # type: ignore[no-untyped-call]
         self.session.key = self.kernel_manager.session.key
 
     def connect(self) -> asyncio.Future[None] | None:  # type: ignore[override]
@@ -72,10 +72,10 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
         connected.set_result(None)
         return connected
 
-    def disconnect(self) -> None:
+    def disconnect(self) -> None:  # type: ignore[override]
         """Called when the websocket has closed."""
         tap, self._tap = self._tap, None
-        super().disconnect()
+        super().disconnect()  # type: ignore[no-untyped-call]
         if tap is None or self._bridge is None:
             return
         tap.suspend()

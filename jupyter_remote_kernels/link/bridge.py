@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.link.agent_client import Channels
     from jupyter_remote_kernels.link.stand_in import Tap
     from jupyter_remote_kernels.protocol.frames import Buffer
-    from jupyter_remote_kernels.sockets import Message
 
 _INFO_PATIENCE_S = 2.0
 _WRITABLE = ("shell", "control", "stdin")
@@ -160,7 +159,7 @@ class Bridge:
             self._routes.clear()
             self.activity.execution_state = "dead"
 
-    def receive(self, channel: str, parts: Message, encoded: Buffer) -> None:
+    def receive(self, channel: str, parts: Sequence[memoryview], encoded: Buffer) -> None:
         """Pass a message from the kernel on to the local clients."""
         if channel == "iopub":
             self._observe(parts)
@@ -240,7 +239,7 @@ class Bridge:
         self.stand_in.greet()
         self.stand_in.repeat_busy()
 
-    def _observe(self, parts: Message) -> None:
+    def _observe(self, parts: Sequence[memoryview]) -> None:
         """Keep the execution state; all other messages cost one search in the header."""
         if b'"status"' not in bytes(parts[0]):
             if self.activity.execution_state == "busy":
@@ -262,7 +261,7 @@ class Bridge:
             self._patience = None
 
 
-def _parent_id(parts: Message) -> str:
+def _parent_id(parts: Sequence[memoryview]) -> str:
     try:
         return str(unpack(parts[1]).get("msg_id", ""))
     except InvalidInput:

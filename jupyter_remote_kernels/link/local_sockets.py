@@ -199,17 +199,17 @@ class LocalSockets:
 
     def _from_client(self, channel: str, message: Message) -> None:
         """Take a signed message of a local client; strangers without the key are ignored."""
-        split = next((i for i, part in enumerate(message) if part == DELIMITER), -1)
+        split = message.index(DELIMITER) if DELIMITER in message else 0
         if split < 1 or len(message) < split + 6:
             return
         parts = message[split + 2 :]
-        if not self._signer.verify(bytes(message[split + 1]), parts):
+        if not self._signer.verify(message[split + 1], parts):
             return
         try:
             header = unpack(parts[0])
         except InvalidInput:
             return
-        client = ZmqClient(self, tuple(bytes(part) for part in message[:split]))
+        client = ZmqClient(self, tuple(message[:split]))
         self._on_request(
             Request(
                 channel,
@@ -221,7 +221,7 @@ class LocalSockets:
         )
 
     def _subscribed(self, message: Message) -> None:
-        if bytes(message[0][:1]) == b"\x01":
+        if message[0][:1] == b"\x01":
             self._subscribers += 1
             self._on_subscribe()
         elif self._subscribers:

@@ -14,7 +14,6 @@ from jupyter_remote_kernels.protocol.messages import PROTOCOL_VERSION, Composer,
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.frames import Buffer
-    from jupyter_remote_kernels.sockets import Message
 
 _PYTHON = {
     "name": "python",
@@ -53,7 +52,7 @@ class Request:
         ``shell``, ``control`` or ``stdin``.
     msg_id, msg_type : str
         From its header.
-    parts : list of memoryview
+    parts : sequence of buffers
         Header, parent header, metadata, content, buffers.
     client : Client
         Where the reply goes.
@@ -64,7 +63,7 @@ class Request:
     channel: str
     msg_id: str
     msg_type: str
-    parts: Message
+    parts: Sequence[bytes | memoryview]
     client: Client
     encoded: Buffer | None = None
 

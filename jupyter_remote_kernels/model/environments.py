@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from jupyter_remote_kernels.errors import InvalidEnvironment
 
 KERNEL_PREFIX = "remote-"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 _KEYS = frozenset({"display_name", "language", "provider", "options", "resources", "kind", "env"})
 
 
@@ -147,7 +148,7 @@ class Environment:
             raise InvalidEnvironment(f"unknown key {sorted(map(str, unknown))[0]!r}")
         env = _mapping(data, "env")
         for key, value in env.items():
-            if not isinstance(key, str) or not isinstance(value, str):
+            if not all(isinstance(item, str) for item in (key, value)):
                 raise InvalidEnvironment("env: names and values must be text")
         return cls(
             name=name,
@@ -209,7 +210,8 @@ def _positive(value: Any, key: str) -> float | None:
     if value is None:
         return None
     # bool is an int in Python, and "cpu = true" is a slip, not one core.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
         raise InvalidEnvironment(f"{key}: must be a number above 0")
     return float(value)
 

@@ -139,7 +139,9 @@ def _rows() -> Iterable[tuple[Phase, Event, Phase, tuple[Action, ...]]]:
 _IGNORED: Mapping[Phase, frozenset[Event]] = {
     Phase.SUBMITTED: frozenset({Event.WANT_RUNNING}),
     Phase.STARTING: frozenset({Event.WANT_RUNNING, Event.JOB_STARTED, Event.LINK_LOST}),
-    Phase.RUNNING: frozenset({Event.WANT_RUNNING, Event.JOB_STARTED}),
+    Phase.RUNNING: frozenset(
+        {Event.WANT_RUNNING, Event.JOB_STARTED, Event.STATE_SAVED, Event.STATE_FAILED}
+    ),
     Phase.PAUSING: frozenset({Event.WANT_PAUSED, Event.LINK_LOST, Event.LINK_READY}),
     Phase.PAUSED: frozenset(
         {Event.WANT_PAUSED, Event.LINK_LOST, Event.JOB_ENDED, Event.KERNEL_EXITED}
@@ -159,10 +161,26 @@ _IGNORED: Mapping[Phase, frozenset[Event]] = {
         }
     ),
     Phase.STOPPED: frozenset(
-        {Event.WANT_STOPPED, Event.JOB_ENDED, Event.JOB_GONE, Event.LINK_LOST, Event.KERNEL_EXITED}
+        {
+            Event.WANT_STOPPED,
+            Event.JOB_STARTED,
+            Event.JOB_ENDED,
+            Event.JOB_GONE,
+            Event.START_FAILED,
+            Event.LINK_READY,
+            Event.LINK_LOST,
+            Event.KERNEL_EXITED,
+        }
     ),
     Phase.FAILED: frozenset(
-        {Event.START_FAILED, Event.JOB_ENDED, Event.LINK_LOST, Event.KERNEL_EXITED}
+        {
+            Event.JOB_STARTED,
+            Event.START_FAILED,
+            Event.JOB_ENDED,
+            Event.LINK_READY,
+            Event.LINK_LOST,
+            Event.KERNEL_EXITED,
+        }
     ),
 }
 

@@ -43,10 +43,8 @@ def encode_head(channel: str, parts: Sequence[Buffer]) -> bytes:
     """
     name = channel.encode()
     count = len(parts) + 2
-    offset = 8 * (count + 1)
-    offsets = [offset]
-    offset += len(name)
-    offsets.append(offset)
+    offset = 8 * (count + 1) + len(name)
+    offsets = [offset - len(name), offset]
     for part in parts:
         # len() of a memoryview counts items, which are bytes only for the plain format.
         offset += part.nbytes if isinstance(part, memoryview) else len(part)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
@@ -125,7 +125,7 @@ class Provider(abc.ABC):
     poll_interval_s: ClassVar[float] = 10.0
 
     @abc.abstractmethod
-    def start(self, spec: JobSpec) -> AsyncIterator[Checkpoint]:
+    def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:
         """Start a job. Called once per launch, for a label that is not in use.
 
         Yields

@@ -38,7 +38,7 @@ from jupyter_remote_kernels.providers.processes import (
 from jupyter_remote_kernels.providers.spawning import AGENT_COMMAND, find_python, listen, spawn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class LocalProvider(Provider):
         self._children: dict[str, JobProcess] = {}
         self._reader = ProcessReader()
 
-    async def start(self, spec: JobSpec) -> AsyncIterator[Checkpoint]:
+    async def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:
         """Start an agent; see :meth:`Provider.start`.
 
         The listening socket is made here and inherited, so the endpoint is known before the

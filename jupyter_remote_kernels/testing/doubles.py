@@ -34,7 +34,7 @@ from jupyter_remote_kernels.providers.local import LocalProvider
 from jupyter_remote_kernels.providers.registry import GROUP, load_provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
 QUEUE_VARIABLE = "JUPYTER_REMOTE_KERNELS_TEST_QUEUE"
 # What ``installed`` has in place; entry points lead here.
@@ -76,7 +76,7 @@ class QueueingProvider(Provider):
         if ticket is not None:
             self._write(label, {**ticket, "due_s": 0.0})
 
-    async def start(self, spec: JobSpec) -> AsyncIterator[Checkpoint]:
+    async def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:
         """Put a job into the queue."""
         checkpoint = {"label": spec.label, "directory": spec.directory}
         yield checkpoint
@@ -191,7 +191,7 @@ class FailingProvider(Provider):
         """Let go what is blocked at the point; call it on the provider's loop."""
         self._released.set()
 
-    async def start(self, spec: JobSpec) -> AsyncIterator[Checkpoint]:
+    async def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:
         """Start a job with the inner provider, checkpoint by checkpoint."""
         options = dict(spec.options)
         self._at = options.pop("fail_at", self._at)

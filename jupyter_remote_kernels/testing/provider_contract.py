@@ -391,7 +391,7 @@ async def _start(provider: Provider, spec: JobSpec, count: int | None = None) ->
 async def _collect(
     provider: Provider, spec: JobSpec, committed: list[Checkpoint], count: int | None = None
 ) -> None:
-    async with contextlib.aclosing(provider.start(spec)) as steps:  # type: ignore[type-var]
+    async with contextlib.aclosing(provider.start(spec)) as steps:
         async for checkpoint in steps:
             committed.append(checkpoint)
             if len(committed) == count:

@@ -85,8 +85,8 @@ export interface IRuntime {
     readonly state: string | null;
     readonly message: string | null;
   };
-  readonly created: string;
-  readonly started: string | null;
+  readonly created_at: string;
+  readonly started_at: string | null;
   readonly last_activity: string | null;
   readonly resources: IResources;
   readonly usage: IUsage;
@@ -105,10 +105,12 @@ export interface ILaunchRequest {
   readonly client_token?: string;
 }
 
-/** A runtime that has just been asked for; `created` tells whether it is a new one. */
-export interface ILaunchedRuntime extends Omit<IRuntime, "created"> {
+/** A runtime that has been asked for. */
+export interface ILaunchedRuntime extends IRuntime {
+  /** Whether it is a new one; else the client token named one that was there. */
   readonly created: boolean;
-  readonly operation: string;
+  /** The launch; `null` for a runtime that was there. */
+  readonly operation: string | null;
 }
 
 /** An error as the server tells it (RFC 9457 with our own reason code and hint). */
@@ -128,8 +130,8 @@ export interface IOperation {
   readonly runtime_id: string;
   readonly state: 'running' | 'succeeded' | 'failed' | 'cancelled';
   readonly step: string | null;
-  readonly created: string;
-  readonly finished: string | null;
+  readonly created_at: string;
+  readonly finished_at: string | null;
   readonly error: IProblem | null;
 }
 

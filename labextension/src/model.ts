@@ -151,7 +151,9 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     const { id, operation } = await this._api.launch(request);
     await this.refreshRuntime(id);
     const cancel = async (): Promise<void> => {
-      await this._api.cancelOperation(operation);
+      if (operation) {
+        await this._api.cancelOperation(operation);
+      }
       await this.refreshRuntime(id);
     };
     return { runtimeId: id, cancel };
@@ -207,7 +209,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
       return;
     }
     this._sortedRuntimes = [...this._runtimes.values()].sort((a, b) =>
-      b.created.localeCompare(a.created)
+      b.created_at.localeCompare(a.created_at)
     );
     this._changed.emit();
   }

@@ -1,0 +1,271 @@
+"""The servers that are compared: ours, the stock one, and one behind a kernel gateway.
+
+All run on the loopback device, each with configuration, data and runtime directories of its own,
+and start kernels with one and the same interpreter. Output limits are switched off everywhere,
+because they would decide the result.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import venv
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+GATEWAY_FOLDER = ROOT / ".cache" / "kernel-gateway"
+LOCAL_KERNEL = "bench-python"
+TINY_KERNEL = "remote-tiny"
+_START_LIMIT_S = 60.0
+_NO_LIMITS = ("--ZMQChannelsWebsocketConnection.limit_rate=False",)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes
+    ----------
+    port : int
+        Where it listens on the loopback device.
+    token : str
+        For the ``Authorization`` header.
+    pid : int
+        Its process.
+    """
+
+    port: int
+    token: str
+    pid: int
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Make one HTTP request and return the parsed JSON of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        try:
+            connection.request(
+                method,
+                path,
+                body=None if body is None else json.dumps(body),
+                headers={
+                    "Authorization": f"token {self.token}",
+                    "Content-Type": "application/json",
+                },
+            )
+            response = connection.getresponse()
+            data = response.read()
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise RuntimeError(f"{method} {path}: {response.status} {data[:500]!r}")
+        return json.loads(data) if data else None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to a kernel.
+
+    Attributes
+    ----------
+    name : str
+        The row in the tables.
+    server : Server
+        Whom the client talks to.
+    kernel : str
+        The kernelspec.
+    subprotocol : bool
+        Whether the client offers the binary websocket protocol; gateways know only the old one.
+    nodelay : bool
+        Whether the client sets TCP_NODELAY on its side.
+    """
+
+    name: str
+    server: Server
+    kernel: str
+    subprotocol: bool = True
+    nodelay: bool = True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which Jupyter finds only what lies in ``folder``."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
+    # Without compiled modules everything that starts would be measured a second too slow.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["JUPYTER_CONFIG_DIR"] = str(folder / "config")
+    environment["JUPYTER_DATA_DIR"] = str(folder / "data")
+    environment["JUPYTER_RUNTIME_DIR"] = str(folder / "run")
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
+
+
+def _prepare(folder: Path, config: dict[str, Any]) -> None:
+    """Write the configuration and the local kernelspec of one server."""
+    kernel = folder / "data" / "kernels" / LOCAL_KERNEL
+    for each in (folder / "config", folder / "run", folder / "notebooks", kernel):
+        each.mkdir(parents=True)
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Local Python",
+        "language": "python",
+        "metadata": {"debugger": True},
+    }
+    (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    path = folder / "config" / "jupyter_server_config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, port: int, token: str) -> Iterator[Server]:
+    """Start a server, wait until it answers, and stop it at the end."""
+    log = folder / "server.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            env=_environment(folder),
+            cwd=folder / "notebooks",
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(port, token, process.pid)
+    try:
+        _wait_until_up(server, process, log)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_up(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_LIMIT_S
+    while True:
+        try:
+            server.request("GET", "/api/kernelspecs")
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                text = log.read_text(encoding="utf-8", errors="replace")[-3000:]
+                raise RuntimeError(f"a server did not start:\n{text}") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
+def _jupyter_server(
+    folder: Path, *options: str, extension: bool, environments: dict[str, Any] | None = None
+) -> Iterator[Server]:
+    port, token = _free_port(), secrets.token_hex(16)
+    config: dict[str, Any] = {
+        "ServerApp": {
+            "jpserver_extensions": {
+                "jupyter_remote_kernels": extension,
+                "jupyterlab": False,
+                "jupyter_lsp": False,
+                "notebook_shim": False,
+                "jupyter_server_terminals": False,
+            }
+        }
+    }
+    if environments is not None:
+        config["RemoteKernels"] = {"environments": environments}
+    _prepare(folder, config)
+    command = [sys.executable, "-m", "jupyter_server", f"--ServerApp.port={port}"]
+    command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", "--no-browser"]
+    command += ["--allow-root", f"--IdentityProvider.token={token}", *_NO_LIMITS, *options]
+    with _running(command, folder, port, token) as server:
+        yield server
+
+
+def ensure_gateway() -> Path:
+    """Return the command of a kernel gateway, installed once into a folder of its own."""
+    command = GATEWAY_FOLDER / "bin" / "jupyter-kernelgateway"
+    if not command.exists():
+        print("installing jupyter-kernel-gateway into .cache/kernel-gateway", flush=True)
+        venv.create(GATEWAY_FOLDER, with_pip=True, clear=True)
+        python = GATEWAY_FOLDER / "bin" / "python"
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "jupyter-kernel-gateway>=3"], check=True)
+    return command
+
+
+@contextmanager
+def _gateway(folder: Path) -> Iterator[Server]:
+    port, token = _free_port(), secrets.token_hex(16)
+    _prepare(folder, {})
+    command = [str(ensure_gateway()), "--KernelGatewayApp.ip=127.0.0.1", *_NO_LIMITS]
+    command += [f"--KernelGatewayApp.port={port}", f"--KernelGatewayApp.auth_token={token}"]
+    command += ["--KernelGatewayApp.port_retries=0"]
+    with _running(command, folder, port, token) as server:
+        yield server
+
+
+@contextmanager
+def start_ours(folder: Path) -> Iterator[Server]:
+    """Start a server with our extension: a remote Python and a remote tiny kernel."""
+    tiny = str(Path(__file__).with_name("tiny_kernel.py"))
+    environments = {
+        "python": {"display_name": "Python (remote)", "provider": "local"},
+        "tiny": {
+            "display_name": "Tiny (remote)",
+            "provider": "local",
+            "language": "tiny",
+            "options": {"argv": [sys.executable, tiny, "{connection_file}"]},
+        },
+    }
+    with _jupyter_server(folder, extension=True, environments=environments) as server:
+        yield server
+
+
+@contextmanager
+def start_variants(folder: Path, *, gateway: bool = True) -> Iterator[list[Variant]]:
+    """Start all servers and yield the ways to a kernel; the first one is what ratios refer to.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty directory for everything that the servers write.
+    gateway : bool
+        Whether to compare with a kernel gateway too.
+    """
+    with ExitStack() as stack:
+        ours = stack.enter_context(start_ours(folder / "ours"))
+        stock = stack.enter_context(_jupyter_server(folder / "stock", extension=False))
+        variants = [
+            Variant("local", ours, LOCAL_KERNEL),
+            Variant("remote", ours, "remote-python"),
+            Variant("stock", stock, LOCAL_KERNEL),
+        ]
+        if gateway:
+            backend = stack.enter_context(_gateway(folder / "gateway"))
+            front = stack.enter_context(
+                _jupyter_server(
+                    folder / "front",
+                    f"--gateway-url=http://127.0.0.1:{backend.port}",
+                    f"--GatewayClient.auth_token={backend.token}",
+                    extension=False,
+                )
+            )
+            variants.append(Variant("gateway", front, LOCAL_KERNEL, subprotocol=False))
+        yield variants

@@ -1,0 +1,321 @@
+import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import type { IConnectedDocument, IRuntime } from '../api';
+import {
+  describeState,
+  describeUsage,
+  isComing,
+  memoryShare,
+  type IStateText
+} from '../format';
+import { stateIcons } from '../icons';
+import { CommandIDs } from '../tokens';
+import { Blank, CommandButton, Obstacle, type IViewContext } from './common';
+
+/** The class that context menus and shortcuts select a row by. */
+export const RUNTIME_CLASS = 'jp-RemoteKernels-runtime';
+
+const ROW_ACTIONS = [
+  CommandIDs.openNotebook,
+  CommandIDs.interrupt,
+  CommandIDs.restart,
+  CommandIDs.showLogs,
+  CommandIDs.rename,
+  CommandIDs.terminate
+];
+
+/** The section of the panel that lists the runtimes. */
+export class RuntimesView extends ReactWidget {
+  constructor(context: IViewContext) {
+    super();
+    this._context = context;
+    this.addClass('jp-RemoteKernels-section');
+  }
+
+  /** Put the focus on a runtime's row and bring it into view. */
+  reveal(id: string): void {
+    this.renderPromise
+      ?.then(() => {
+        const row = this.node.querySelector<HTMLElement>(
+          `[data-runtime-id="${CSS.escape(id)}"]`
+        );
+        row?.scrollIntoView({ block: 'nearest' });
+        row?.focus();
+      })
+      .catch(() => undefined);
+  }
+
+  protected override render(): React.JSX.Element {
+    return (
+      <UseSignal signal={this._context.remoteKernels.changed}>
+        {() => <RuntimeList context={this._context} />}
+      </UseSignal>
+    );
+  }
+
+  private readonly _context: IViewContext;
+}
+
+function RuntimeList(props: { context: IViewContext }): React.JSX.Element {
+  const { remoteKernels, trans } = props.context;
+  const { runtimes } = remoteKernels;
+  const list = React.useRef<HTMLUListElement>(null);
+  const [current, setCurrent] = React.useState<string | null>(null);
+  const index = Math.max(
+    0,
+    runtimes.findIndex(runtime => runtime.id === current)
+  );
+  useFocusAfterRemoval(list, runtimes, current);
+
+  // What was read before an error is still worth more than the error alone.
+  const obstacle =
+    remoteKernels.status === 'ready' ? null : (
+      <Obstacle context={props.context} />
+    );
+  if (runtimes.length === 0) {
+    return (
+      obstacle ?? (
+        <Blank
+          title={trans.__('No runtimes yet')}
+          text={trans.__(
+            'Launch an environment below, or pick one as the kernel of a notebook.'
+          )}
+        />
+      )
+    );
+  }
+
+  const onKeyDown = (event: React.KeyboardEvent<HTMLUListElement>): void => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    let next = step === undefined ? -1 : index + step;
+    if (event.key === 'Home') {
+      next = 0;
+    } else if (event.key === 'End') {
+      next = runtimes.length - 1;
+    }
+    if (next < 0 || next >= runtimes.length) {
+      return;
+    }
+    event.preventDefault();
+    (list.current?.children[next] as HTMLElement | undefined)?.focus();
+  };
+
+  return (
+    <>
+      {obstacle}
+      <ul
+        ref={list}
+        className="jp-RemoteKernels-list"
+        aria-label={trans.__('Runtimes')}
+        onKeyDown={onKeyDown}
+      >
+        {runtimes.map((runtime, position) => (
+          <RuntimeRow
+            key={runtime.id}
+            context={props.context}
+            runtime={runtime}
+            isCurrent={position === index}
+            onFocus={() => setCurrent(runtime.id)}
+          />
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** When the focused row goes away, the focus goes to its neighbour and not to the page. */
+function useFocusAfterRemoval(
+  list: React.RefObject<HTMLUListElement>,
+  runtimes: ReadonlyArray<IRuntime>,
+  current: string | null
+): void {
+  const before = React.useRef<ReadonlyArray<IRuntime>>(runtimes);
+  React.useEffect(() => {
+    const position = before.current.findIndex(({ id }) => id === current);
+    before.current = runtimes;
+    const isGone =
+      position >= 0 && !runtimes.some(runtime => runtime.id === current);
+    if (isGone && document.activeElement === document.body) {
+      const rows = list.current?.children;
+      const row = rows?.[Math.min(position, rows.length - 1)];
+      (row as HTMLElement | undefined)?.focus();
+    }
+  }, [runtimes, current, list]);
+}
+
+function RuntimeRow(props: {
+  context: IViewContext;
+  runtime: IRuntime;
+  isCurrent: boolean;
+  onFocus: () => void;
+}): React.JSX.Element {
+  const { runtime, isCurrent } = props;
+  const { commands, trans } = props.context;
+  const state = describeState(runtime, trans);
+  const Icon = stateIcons[state.kind].react;
+  const args = { runtime_id: runtime.id };
+  const tabIndex = isCurrent ? 0 : -1;
+  return (
+    <li
+      className={`jp-RemoteKernels-row ${RUNTIME_CLASS}`}
+      data-runtime-id={runtime.id}
+      data-state={state.kind}
+      tabIndex={tabIndex}
+      aria-label={[
+        runtime.name,
+        runtime.environment_display_name,
+        state.label,
+        state.detail
+      ]
+        .filter(text => !!text)
+        .join(', ')}
+      onFocus={props.onFocus}
+      onDoubleClick={() => void commands.execute(CommandIDs.openNotebook, args)}
+      onKeyDown={event => {
+        if (event.key === 'Enter' && event.target === event.currentTarget) {
+          event.preventDefault();
+          void commands.execute(CommandIDs.openNotebook, args);
+        }
+      }}
+    >
+      <Icon tag="span" className="jp-RemoteKernels-icon" title={state.label} />
+      <div className="jp-RemoteKernels-body">
+        <div className="jp-RemoteKernels-title" title={runtime.name}>
+          {runtime.name}
+        </div>
+        <StateLine runtime={runtime} state={state} />
+        <UsageLine context={props.context} runtime={runtime} />
+        <ExitNotice runtime={runtime} />
+        <Documents context={props.context} runtime={runtime} />
+      </div>
+      <div className="jp-RemoteKernels-actions">
+        {ROW_ACTIONS.map(command => (
+          <CommandButton
+            key={command}
+            commands={commands}
+            command={command}
+            args={args}
+            subject={runtime.name}
+            tabIndex={tabIndex}
+          />
+        ))}
+      </div>
+    </li>
+  );
+}
+
+function StateLine(props: {
+  runtime: IRuntime;
+  state: IStateText;
+}): React.JSX.Element {
+  const { runtime, state } = props;
+  return (
+    <>
+      <div className="jp-RemoteKernels-line">
+        <span className="jp-RemoteKernels-state">{state.label}</span>
+        {/* A runtime is named after its environment until somebody renames it. */}
+        {runtime.environment_display_name !== runtime.name && (
+          <span> · {runtime.environment_display_name}</span>
+        )}
+      </div>
+      {state.detail && (
+        <div className="jp-RemoteKernels-line jp-RemoteKernels-engine">
+          {state.detail}
+        </div>
+      )}
+    </>
+  );
+}
+
+function UsageLine(props: {
+  context: IViewContext;
+  runtime: IRuntime;
+}): React.JSX.Element | null {
+  const { runtime } = props;
+  const text = describeUsage(runtime, props.context.trans);
+  if (!text || runtime.phase !== 'running') {
+    return null;
+  }
+  const share = memoryShare(runtime);
+  return (
+    <>
+      <div className="jp-RemoteKernels-line jp-RemoteKernels-usage">{text}</div>
+      {share !== null && (
+        // The line above says the same in words.
+        <div className="jp-RemoteKernels-meter" aria-hidden="true">
+          <div
+            data-high={share > 0.9 || undefined}
+            style={{ width: `${share * 100}%` }}
+          />
+        </div>
+      )}
+    </>
+  );
+}
+
+function ExitNotice(props: { runtime: IRuntime }): React.JSX.Element | null {
+  const { exit } = props.runtime;
+  if (!exit || props.runtime.target !== 'running') {
+    return null;
+  }
+  return (
+    <div className="jp-RemoteKernels-exit">
+      <div>{exit.message}</div>
+      {exit.hint && <div>{exit.hint}</div>}
+    </div>
+  );
+}
+
+function Documents(props: {
+  context: IViewContext;
+  runtime: IRuntime;
+}): React.JSX.Element | null {
+  const { commands, trans } = props.context;
+  const { runtime } = props;
+  if (runtime.notebooks.length === 0) {
+    return isComing(runtime) || runtime.phase !== 'running' ? null : (
+      <div className="jp-RemoteKernels-line jp-RemoteKernels-none">
+        {trans.__('No notebook connected')}
+      </div>
+    );
+  }
+  return (
+    <div className="jp-RemoteKernels-documents">
+      {runtime.notebooks.map(document => (
+        <DocumentLink
+          key={document.session_id}
+          document={document}
+          open={() =>
+            void commands.execute(CommandIDs.openNotebook, {
+              runtime_id: runtime.id,
+              path: document.path
+            })
+          }
+          label={trans.__('Open %1', document.path)}
+        />
+      ))}
+    </div>
+  );
+}
+
+function DocumentLink(props: {
+  document: IConnectedDocument;
+  open: () => void;
+  label: string;
+}): React.JSX.Element {
+  const { path, name, type } = props.document;
+  if (type !== 'notebook') {
+    return <span title={path}>{name || path}</span>;
+  }
+  return (
+    <button
+      type="button"
+      className="jp-RemoteKernels-link"
+      title={props.label}
+      onClick={props.open}
+    >
+      {path.split('/').pop() || name}
+    </button>
+  );
+}

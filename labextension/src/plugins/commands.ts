@@ -1,0 +1,330 @@
+import type {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import {
+  ITranslator,
+  nullTranslator,
+  type TranslationBundle
+} from '@jupyterlab/translation';
+import {
+  launchIcon,
+  notebookIcon,
+  refreshIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import type {
+  ReadonlyJSONObject,
+  ReadonlyPartialJSONObject
+} from '@lumino/coreutils';
+
+import type { IRuntime } from '../api';
+import { RUNTIME_CLASS } from '../components/runtimes';
+import {
+  askEnvironment,
+  askName,
+  confirmRestart,
+  confirmTerminate
+} from '../dialogs';
+import { isComing, isLive, isTerminable } from '../format';
+import { renameIcon, terminateIcon } from '../icons';
+import { explain, launchWithProgress } from '../launch';
+import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
+
+const PLUGIN_ID = 'jupyter-remote-kernels:commands';
+const CONFIRM_RESTART = 'confirmRestart';
+
+const RUNTIME_ARGS = {
+  runtime_id: {
+    type: 'string',
+    description:
+      'The runtime; without it the selected row, else the kernel of the current notebook.'
+  },
+  fromContextMenu: {
+    type: 'boolean',
+    description: 'Take the row on which the context menu was opened.'
+  }
+} as const;
+
+/**
+ * Adds every action on runtimes and environments as a command.
+ */
+export const commandsPlugin: JupyterFrontEndPlugin<void> = {
+  id: PLUGIN_ID,
+  description: 'Adds the commands of remote kernels.',
+  autoStart: true,
+  requires: [IRemoteKernels],
+  optional: [ICommandPalette, INotebookTracker, ISettingRegistry, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    remoteKernels: IRemoteKernels,
+    palette: ICommandPalette | null,
+    notebooks: INotebookTracker | null,
+    settings: ISettingRegistry | null,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load(TRANSLATION_DOMAIN);
+    const context: ICommandContext = {
+      app,
+      remoteKernels,
+      notebooks,
+      settings,
+      trans
+    };
+    addRuntimeCommands(context);
+    addOpenNotebook(context);
+    addGeneralCommands(context);
+    remoteKernels.changed.connect(() => {
+      app.commands.notifyCommandChanged();
+    });
+    for (const command of [
+      CommandIDs.launch,
+      CommandIDs.refresh,
+      CommandIDs.openNotebook,
+      CommandIDs.interrupt,
+      CommandIDs.restart,
+      CommandIDs.rename,
+      CommandIDs.terminate
+    ]) {
+      palette?.addItem({ command, category: trans.__('Remote Kernels') });
+    }
+  }
+};
+
+interface ICommandContext {
+  readonly app: JupyterFrontEnd;
+  readonly remoteKernels: IRemoteKernels;
+  readonly notebooks: INotebookTracker | null;
+  readonly settings: ISettingRegistry | null;
+  readonly trans: TranslationBundle;
+}
+
+/** Find the runtime that a command is about. */
+function resolveRuntime(
+  context: ICommandContext,
+  args: ReadonlyPartialJSONObject
+): IRuntime | undefined {
+  const { app, remoteKernels, notebooks } = context;
+  let id = args.runtime_id as string | undefined;
+  if (!id && args.fromContextMenu) {
+    id = app.contextMenuHitTest(node => !!node.dataset.runtimeId)?.dataset
+      .runtimeId;
+  }
+  if (!id) {
+    const row = document.activeElement?.closest<HTMLElement>(
+      `.${RUNTIME_CLASS}`
+    );
+    id = row?.dataset.runtimeId;
+  }
+  if (!id) {
+    id = notebooks?.currentWidget?.sessionContext.session?.kernel?.id;
+  }
+  return id ? remoteKernels.find(id) : undefined;
+}
+
+/** Add a command about one runtime; an error becomes a notification. */
+function addRuntimeCommand(
+  context: ICommandContext,
+  id: string,
+  options: {
+    label: string;
+    caption: string;
+    icon: CommandRegistry.ICommandOptions['icon'];
+    failure: string;
+    isEnabled: (runtime: IRuntime) => boolean;
+    run: (
+      runtime: IRuntime,
+      args: ReadonlyPartialJSONObject
+    ) => Promise<unknown>;
+    args?: ReadonlyJSONObject;
+  }
+): void {
+  const { label, caption, icon, failure, isEnabled, run } = options;
+  context.app.commands.addCommand(id, {
+    label,
+    caption,
+    icon,
+    isEnabled: args => {
+      const runtime = resolveRuntime(context, args);
+      return !!runtime && isEnabled(runtime);
+    },
+    describedBy: {
+      args: {
+        type: 'object',
+        properties: { ...RUNTIME_ARGS, ...options.args }
+      }
+    },
+    execute: async args => {
+      const runtime = resolveRuntime(context, args);
+      if (!runtime) {
+        return;
+      }
+      try {
+        await run(runtime, args);
+      } catch (error) {
+        Notification.error(explain(failure, error), { autoClose: false });
+      }
+    }
+  });
+}
+
+function addRuntimeCommands(context: ICommandContext): void {
+  const { remoteKernels, trans } = context;
+  addRuntimeCommand(context, CommandIDs.interrupt, {
+    label: trans.__('Interrupt Remote Kernel'),
+    caption: trans.__('Stop the code that the kernel is running'),
+    icon: stopIcon,
+    failure: trans.__('The kernel could not be interrupted'),
+    isEnabled: isLive,
+    run: runtime => remoteKernels.interrupt(runtime.id)
+  });
+  addRuntimeCommand(context, CommandIDs.restart, {
+    label: trans.__('Restart Remote Kernel…'),
+    caption: trans.__('Start the kernel anew in its runtime'),
+    icon: refreshIcon,
+    failure: trans.__('The kernel could not be restarted'),
+    isEnabled: isLive,
+    run: runtime => restart(context, runtime)
+  });
+  addRuntimeCommand(context, CommandIDs.rename, {
+    label: trans.__('Rename Runtime…'),
+    caption: trans.__('Give the runtime another name'),
+    icon: renameIcon,
+    failure: trans.__('The runtime could not be renamed'),
+    isEnabled: isTerminable,
+    args: { name: { type: 'string', description: 'The new name.' } },
+    run: async (runtime, args) => {
+      const name =
+        (args.name as string | undefined) ?? (await askName(runtime, trans));
+      if (name) {
+        await remoteKernels.rename(runtime.id, name);
+      }
+    }
+  });
+  addRuntimeCommand(context, CommandIDs.terminate, {
+    label: trans.__('Terminate Runtime…'),
+    caption: trans.__('Shut down the kernel and give its compute back'),
+    icon: terminateIcon,
+    failure: trans.__('The runtime could not be terminated'),
+    isEnabled: isTerminable,
+    run: async runtime => {
+      if (await confirmTerminate(runtime, trans)) {
+        await remoteKernels.terminate(runtime.id);
+        // The documents that used it learn of it now and not at JupyterLab's next look.
+        await context.app.serviceManager.sessions.refreshRunning();
+      }
+    }
+  });
+}
+
+async function restart(
+  context: ICommandContext,
+  runtime: IRuntime
+): Promise<void> {
+  const { notebooks, remoteKernels, settings, trans } = context;
+  const mine = await settings?.load(PLUGIN_ID);
+  if (mine?.composite[CONFIRM_RESTART] !== false) {
+    const { accept, ask } = await confirmRestart(runtime, trans);
+    if (!accept) {
+      return;
+    }
+    if (!ask) {
+      await mine?.set(CONFIRM_RESTART, false);
+    }
+  }
+  const panel = notebooks?.find(
+    ({ sessionContext }) => sessionContext.session?.kernel?.id === runtime.id
+  );
+  // A notebook that restarts its own kernel also clears what waits in its cells.
+  const kernel = panel?.sessionContext.session?.kernel;
+  if (kernel) {
+    await kernel.restart();
+    remoteKernels.invalidate(runtime.id);
+  } else {
+    await remoteKernels.restart(runtime.id);
+  }
+}
+
+function addOpenNotebook(context: ICommandContext): void {
+  const { app, trans } = context;
+  addRuntimeCommand(context, CommandIDs.openNotebook, {
+    label: trans.__('Open Notebook'),
+    caption: trans.__('Open the notebook of this runtime, or a new one on it'),
+    icon: notebookIcon,
+    failure: trans.__('The notebook could not be opened'),
+    isEnabled: runtime => isLive(runtime) || isComing(runtime),
+    args: {
+      path: {
+        type: 'string',
+        description: 'Which notebook; without it the first one that is connected.'
+      }
+    },
+    run: async (runtime, args) => {
+      const connected = runtime.notebooks.find(({ type }) => type === 'notebook');
+      const path = (args.path as string | undefined) ?? connected?.path;
+      if (path) {
+        await app.commands.execute('docmanager:open', { path });
+      } else {
+        await app.commands.execute('notebook:create-new', {
+          kernelId: runtime.id
+        });
+      }
+    }
+  });
+}
+
+function addGeneralCommands(context: ICommandContext): void {
+  const { app, remoteKernels, trans } = context;
+  const { commands } = app;
+  commands.addCommand(CommandIDs.refresh, {
+    label: trans.__('Refresh Remote Kernels'),
+    caption: trans.__('Ask the server again'),
+    icon: refreshIcon,
+    describedBy: { args: { type: 'object', properties: {} } },
+    execute: () => remoteKernels.refresh()
+  });
+  commands.addCommand(CommandIDs.launch, {
+    label: trans.__('Launch Runtime…'),
+    caption: trans.__('Start a runtime of an environment'),
+    icon: launchIcon,
+    isEnabled: () => remoteKernels.environments.length > 0,
+    describedBy: {
+      args: {
+        type: 'object',
+        properties: {
+          environment: {
+            type: 'string',
+            description: 'Which environment; without it the user is asked.'
+          },
+          name: { type: 'string', description: 'The name of the runtime.' }
+        }
+      }
+    },
+    execute: async args => {
+      const { environments } = remoteKernels;
+      const environment = args.environment
+        ? environments.find(({ name }) => name === args.environment)
+        : await askEnvironment(environments, trans);
+      if (!environment) {
+        return null;
+      }
+      const openNotebook = (runtimeId: string): void => {
+        void commands.execute(CommandIDs.openNotebook, {
+          runtime_id: runtimeId
+        });
+      };
+      const showLogs = (runtimeId: string): void => {
+        void commands.execute(CommandIDs.showLogs, { runtime_id: runtimeId });
+      };
+      return launchWithProgress(
+        { remoteKernels, trans, openNotebook, showLogs },
+        environment,
+        args.name as string | undefined
+      );
+    }
+  });
+}
