@@ -111,11 +111,15 @@ class Kernel:
 
     def receive(self, limit_s: float) -> Message | None:
         """Return the next message, or None when none came in time."""
-        self._socket.settimeout(limit_s)
-        try:
-            opcode, data = self._socket.recv_data()
-        except websocket.WebSocketTimeoutException:
-            return None
+        deadline = time.monotonic() + limit_s
+        opcode = websocket.ABNF.OPCODE_PING
+        # The server's pings are answered here too, and must not count as an answer.
+        while opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                opcode, data = self._socket.recv_data(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                return None
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             raise RuntimeError("the server closed the websocket")
         if opcode == websocket.ABNF.OPCODE_BINARY and self.variant.subprotocol:

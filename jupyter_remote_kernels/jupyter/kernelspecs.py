@@ -37,7 +37,7 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
     carried = environment.to_json()
     del carried["kernel_name"]
     carried["env"] = dict(environment.env)
-    argv = environment.options.get("argv") or [
+    argv = list(environment.argv) or [
         python,
         "-m",
         "ipykernel_launcher",
@@ -45,7 +45,7 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
         "{connection_file}",
     ]
     return {
-        "argv": list(argv),
+        "argv": argv,
         "display_name": environment.display_name,
         "language": environment.language,
         "interrupt_mode": "signal",

@@ -49,6 +49,7 @@ class RemoteProvisioner(KernelProvisionerBase):
     )
 
     _driver: RuntimeDriver | None = None
+    _used_plane: ControlPlane | None = None
     _running = False
     _cwd: str | None = None
 
@@ -173,7 +174,10 @@ class RemoteProvisioner(KernelProvisionerBase):
     # -- inside ---------------------------------------------------------------
 
     def _plane(self) -> ControlPlane:
-        return control_plane(state_directory())
+        # The one that launched also ends it, wherever Jupyter's directories point by then.
+        if self._used_plane is None or self._driver is None:
+            self._used_plane = control_plane(state_directory())
+        return self._used_plane
 
     async def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return await self._plane().run(work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,9 @@ from jupyter_remote_kernels.errors import InvalidEnvironment
 KERNEL_PREFIX = "remote-"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 _SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
-_KEYS = frozenset({"display_name", "language", "provider", "options", "resources", "kind", "env"})
+_KEYS = frozenset(
+    {"display_name", "language", "provider", "argv", "options", "resources", "kind", "env"}
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Environment:
         The kernel's language.
     kind : str
         ``platform`` (the admin's) or ``user``.
+    argv : sequence of str
+        The kernel's command with ``{connection_file}``; ipykernel's when it is empty.
     options : mapping
         The provider's own options.
     resources : Resources
@@ -89,6 +93,7 @@ class Environment:
     provider: str = "local"
     language: str = "python"
     kind: str = "platform"
+    argv: Sequence[str] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -105,6 +110,7 @@ class Environment:
             "display_name": self.display_name,
             "language": self.language,
             "provider": self.provider,
+            "argv": list(self.argv),
             "kernel_name": self.kernel_name,
             "kind": self.kind,
             "resources": self.resources.to_json(),
@@ -156,6 +162,7 @@ class Environment:
             provider=_text(data, "provider", "local"),
             language=_text(data, "language", "python"),
             kind=_text(data, "kind", "platform"),
+            argv=_argv(data),
             options=_mapping(data, "options"),
             resources=Resources.from_json(_mapping(data, "resources")),
             env=env,
@@ -197,6 +204,15 @@ def _text(data: Mapping[str, Any], key: str, default: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidEnvironment(f"{key}: must be text that is not empty")
     return value
+
+
+def _argv(data: Mapping[str, Any]) -> tuple[str, ...]:
+    value = data.get("argv", [])
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise InvalidEnvironment("argv: must be a list of text")
+    if value and not any("{connection_file}" in item for item in value):
+        raise InvalidEnvironment("argv: must contain {connection_file}")
+    return tuple(value)
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
