@@ -231,7 +231,7 @@ def start_ours(folder: Path) -> Iterator[Server]:
             "display_name": "Tiny (remote)",
             "provider": "local",
             "language": "tiny",
-            "options": {"argv": [sys.executable, tiny, "{connection_file}"]},
+            "argv": [sys.executable, tiny, "{connection_file}"],
         },
     }
     with _jupyter_server(folder, extension=True, environments=environments) as server:

@@ -10,6 +10,9 @@ from jupyter_remote_kernels.agent.limits import read_memory_bytes
 if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.settings import AgentSettings
 
+# So much CPU time has to pass before a process is asked for its children again.
+_COMPUTED_S = 0.05
+
 
 class MetricsSampler:
     """Measures the kernel and its children.
@@ -26,6 +29,7 @@ class MetricsSampler:
         self._before_cpu_s = 0.0
         self._before_pid: int | None = None
         self._finished_cpu_s = 0.0
+        self._family: _Family | None = None
         self.last: dict[str, Any] = {}
 
     def sample(self, pid: int | None) -> dict[str, Any]:
@@ -42,7 +46,7 @@ class MetricsSampler:
             self._finished_cpu_s += self._before_cpu_s
             self._before_cpu_s, self._before_pid, self._before_s = 0.0, pid, 0.0
         now_s = time.monotonic()
-        cpu_s, memory_bytes = _measure(pid)
+        cpu_s, memory_bytes = self._measure(pid)
         elapsed_s = now_s - self._before_s
         percent = None
         if self._before_s and elapsed_s > 0 and cpu_s is not None:
@@ -58,6 +62,13 @@ class MetricsSampler:
         }
         return self.last
 
+    def _measure(self, pid: int | None) -> tuple[float | None, int | None]:
+        if pid is None:
+            return None, None
+        if self._family is None or self._family.pid != pid:
+            self._family = _Family(pid)
+        return self._family.measure()
+
     @staticmethod
     def differ(before: dict[str, Any], after: dict[str, Any]) -> bool:
         """Tell whether a user would see the difference; idle kernels then send nothing."""
@@ -71,25 +82,42 @@ class MetricsSampler:
         return False
 
 
-def _measure(pid: int | None) -> tuple[float | None, int | None]:
-    if pid is None:
-        return None, None
-    import psutil
+class _Family:
+    """A process with everything below it."""
 
-    try:
-        process = psutil.Process(pid)
-        family: list[psutil.Process] = [process, *process.children(recursive=True)]
-        own = process.cpu_times()
-        # Children that have ended are in the parent's own account.
-        cpu_s = own.children_user + own.children_system
-    except psutil.Error:
-        return None, None
-    memory_bytes = 0
-    for member in family:
+    def __init__(self, pid: int) -> None:
+        import psutil
+
+        self._error = psutil.Error
+        self.pid = pid
+        self._head = psutil.Process(pid)
+        self._below: list[psutil.Process] = []
+        self._counted_cpu_s = -1.0
+
+    def measure(self) -> tuple[float | None, int | None]:
+        """Return CPU time in seconds and resident memory in bytes; None when it is gone."""
         try:
-            times = member.cpu_times()
-            memory_bytes += member.memory_info().rss
+            usage = self._add_up()
+            # Looking for descendants means to look at all processes of the machine, and only
+            # who has computed can have started one. Idle kernels by the hundred cost nothing.
+            if usage[0] - self._counted_cpu_s > _COMPUTED_S:
+                self._counted_cpu_s = usage[0]
+                self._below = self._head.children(recursive=True)
+                usage = self._add_up()
+        except self._error:
+            return None, None
+        return usage
+
+    def _add_up(self) -> tuple[float, int]:
+        own = self._head.cpu_times()
+        # Children that have ended are in the parent's own account.
+        cpu_s = own.user + own.system + own.children_user + own.children_system
+        memory_bytes = self._head.memory_info().rss
+        for member in self._below:
+            try:
+                times = member.cpu_times()
+                memory_bytes += member.memory_info().rss
+            except self._error:
+                continue  # it has ended since it was found
             cpu_s += times.user + times.system
-        except psutil.Error:
-            continue  # it ended between the listing and the question
-    return cpu_s, memory_bytes
+        return cpu_s, memory_bytes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_core.application import JupyterApp, NoStart
 from traitlets import Bool, Unicode
+from traitlets.config import Application
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.cli.tables import format_age, format_table
@@ -39,13 +40,9 @@ class RemoteKernelsCommand(JupyterApp):
     def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]
         """Read jupyter_server_config too: environments are configured for the server."""
         super().load_config_file(suppress_errors=suppress_errors)
-        configured = dict(self.config)
         for name in ("jupyter_server_config", "jupyter_remote_kernels_config"):
-            for path in reversed(self.config_file_paths):
-                for loaded in self._load_config_files(name, path=path, log=self.log):
-                    self.config.merge(loaded)
-        if "RemoteKernelsCommand" in configured:
-            self.config.merge({"RemoteKernelsCommand": configured["RemoteKernelsCommand"]})
+            # Jupyter's own version of this method reads the command's own files only.
+            Application.load_config_file(self, name, path=self.config_file_paths)
 
     def read_environments(self) -> list[Environment]:
         """Return the environments; what is wrong is logged and left out."""

@@ -112,6 +112,14 @@ class Operations:
                 f"there is no operation {operation_id!r}", reason="unknown_operation"
             ) from None
 
+    def find_running(self, kind: str, runtime_id: str) -> Operation | None:
+        """Return the running operation of a kind on a runtime, if there is one."""
+        wanted = (kind, runtime_id, "running")
+        for item in self._all.values():
+            if (item.kind, item.runtime_id, item.state) == wanted:
+                return item
+        return None
+
     def list(self) -> list[Operation]:
         """Return all operations, oldest first."""
         return [*self._all.values()]

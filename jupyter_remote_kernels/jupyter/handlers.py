@@ -171,7 +171,7 @@ class RestartHandler(RemoteKernelsHandler):
     @authorized
     async def post(self, runtime_id: str) -> None:
         self.read_body(set())
-        operation = self.runtimes.restart(runtime_id)
+        operation = await self.runtimes.restart(runtime_id)
         self.reply(self.runtimes.describe_operation(operation), 202)
 
 

@@ -63,7 +63,7 @@ class RemoteProvisioner(KernelProvisionerBase):
     @property
     def has_process(self) -> bool:
         """Called by the kernel manager everywhere: is there something to talk to."""
-        return self._running
+        return self._running and self._living is not None
 
     async def poll(self) -> int | None:
         """Called by the restarter and ``is_alive``: None is alive, and also unknown.
@@ -76,8 +76,8 @@ class RemoteProvisioner(KernelProvisionerBase):
     async def wait(self) -> int | None:
         """Called after the end of a kernel was seen or forced; with a timeout around it."""
         code = 0
-        if self._driver is not None:
-            code = await self._run(self._driver.wait_exit())
+        if self._living is not None:
+            code = await self._run(self._living.wait_exit())
         self._running = False
         return code
 
@@ -85,12 +85,12 @@ class RemoteProvisioner(KernelProvisionerBase):
 
     async def send_signal(self, signum: int) -> None:
         """Called by ``interrupt_kernel`` and ``signal_kernel``."""
-        if self._driver is None:
+        if self._living is None:
             return
         if signum == signal.SIGINT:
-            await self._run(self._driver.interrupt())
+            await self._run(self._living.interrupt())
         elif signum:
-            await self._run(self._driver.send_signal(signum))
+            await self._run(self._living.send_signal(signum))
 
     async def kill(self, restart: bool = False) -> None:
         """Called when the kernel did not end by itself, or at once with ``now``.
@@ -98,27 +98,33 @@ class RemoteProvisioner(KernelProvisionerBase):
         The agent stays: whether this is a restart is known only at the clean-up, because
         jupyter_client does not always say so here.
         """
-        if self._driver is not None:
-            await self._run(self._driver.kill_kernel())
+        if self._living is not None:
+            await self._run(self._living.kill_kernel())
 
     async def terminate(self, restart: bool = False) -> None:
         """Called half-way through the time that a kernel has to end by itself."""
-        if self._driver is not None:
-            await self._run(self._driver.send_signal(signal.SIGTERM))
+        if self._living is not None:
+            await self._run(self._living.send_signal(signal.SIGTERM))
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """Called after the shutdown request went out on the control channel.
 
-        A kernel that is not there cannot answer it: then the launch is called off.
+        A kernel that is not there cannot answer it. Then the launch is called off; in a restart
+        it goes on, keeps its place in the queue, and takes the new command along.
         """
-        if self._driver is not None and not restart and not self._driver.is_settled:
-            await self._run(self._driver.stop())
+        if self._living is None or self._living.is_settled:
+            return
+        if restart:
+            self._running = False
+        else:
+            await self._run(self._living.stop())
 
     async def cleanup(self, restart: bool = False) -> None:
         """Called last, after the kernel has ended; only a real end gives the runtime back."""
         if restart or self._driver is None:
             return
-        await self._run(self._driver.stop())
+        if self._living is not None:
+            await self._run(self._living.stop())
         self._driver = None
         self._running = False
 
@@ -172,6 +178,15 @@ class RemoteProvisioner(KernelProvisionerBase):
         return info
 
     # -- inside ---------------------------------------------------------------
+
+    @property
+    def _living(self) -> RuntimeDriver | None:
+        """Our driver, unless its control plane has ended before the user of jupyter_client has.
+
+        At the end of a process it does, and has terminated the runtime.
+        """
+        is_over = self._used_plane is not None and self._used_plane.is_closed
+        return None if is_over else self._driver
 
     def _plane(self) -> ControlPlane:
         # The one that launched also ends it, wherever Jupyter's directories point by then.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import NoSuchKernel
 
 from jupyter_remote_kernels.control.operations import Operation, Operations
-from jupyter_remote_kernels.errors import Conflict, NotFound
+from jupyter_remote_kernels.errors import Conflict, LinkError, NotFound
 from jupyter_remote_kernels.jupyter import views
+from jupyter_remote_kernels.model.phases import WAITING_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 EVENT_SCHEMA = "https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1"
 _LOG_PAGE_BYTES = 256 * 1024
+_MEASURE_LIMIT_S = 1.0
 
 
 class Runtimes:
@@ -148,6 +151,7 @@ class Runtimes:
     async def terminate(self, runtime_id: str) -> dict[str, Any]:
         """Terminate a runtime; returns its final statistics."""
         driver = self.find(runtime_id)
+        metrics = await self._plane.run(_measure(driver))
         await self.shut_down(runtime_id)
         record, activity = driver.record, driver.bridge.activity
         ended_s = record.ended_s or record.created_s
@@ -155,14 +159,25 @@ class Runtimes:
             "id": runtime_id,
             "statistics": {
                 "age_s": round(ended_s - record.created_s, 3),
-                "cpu_time_s": driver.metrics.get("cpu_time_s"),
+                "cpu_time_s": metrics.get("cpu_time_s"),
                 "executions": activity.executions,
             },
         }
 
-    def restart(self, runtime_id: str) -> Operation:
-        """Restart a runtime's kernel in its place."""
+    async def restart(self, runtime_id: str) -> Operation:
+        """Restart a runtime's kernel in its place.
+
+        A launch that is still on its way goes on, and keeps its place in the engine's queue;
+        only the cells that wait for it are aborted.
+        """
         driver = self.find(runtime_id)
+        earlier = self.operations.find_running("restart", runtime_id)
+        if earlier is not None:
+            return earlier
+        if driver.record.phase in WAITING_PHASES:
+            await self._plane.run(driver.interrupt())
+            settled = self._plane.run(driver.wait_settled())
+            return self.operations.start("restart", runtime_id, settled, _nothing_to_undo)
 
         async def work() -> None:
             await self._kernels.restart_kernel(runtime_id)
@@ -265,3 +280,16 @@ def _current_step(driver: RuntimeDriver | None) -> str | None:
         return None
     words = driver.engine.message if driver.engine else ""
     return words or driver.step
+
+
+async def _measure(driver: RuntimeDriver) -> Mapping[str, Any]:
+    """Return what the runtime has used until now, or what it had when it was last heard of."""
+    if driver.is_settled and driver.unreachable_since_s is None and driver.link is not None:
+        # An agent that hangs must not keep anybody from terminating it.
+        with contextlib.suppress(LinkError, asyncio.TimeoutError):
+            return await asyncio.wait_for(driver.link.client.measure(), _MEASURE_LIMIT_S)
+    return driver.metrics
+
+
+async def _nothing_to_undo() -> None:
+    """Cancel an operation that only waits."""

@@ -60,6 +60,7 @@ class Link:
         self._listener = listener
         self._session = uuid.uuid4().hex
         self._channels: Channels | None = None
+        self._early: list[Buffer] = []
         self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -83,6 +84,7 @@ class Link:
         delay_s = _BACKOFF_FIRST_S
         while True:
             self._over = asyncio.Event()
+            self._early = []
             try:
                 self._channels = await self.client.open_channels(self._session, self._receive)
             except LinkRefused as error:
@@ -95,6 +97,9 @@ class Link:
                 delay_s = min(delay_s * 2, _BACKOFF_LAST_S)
                 continue
             delay_s = _BACKOFF_FIRST_S
+            early, self._early = self._early, []
+            for data in early:
+                self._receive(data)
             await self._over.wait()
             self._channels = None
             self._bridge.detach(kernel_gone=False)
@@ -103,6 +108,10 @@ class Link:
     def _receive(self, data: Buffer | None) -> None:
         if data is None:
             self._over.set()
+            return
+        if self._channels is None:
+            # The agent may speak in the same packet that accepts the connection.
+            self._early.append(data)
             return
         try:
             channel, parts = decode(data)
@@ -114,6 +123,7 @@ class Link:
             # An agent that sends what nobody understands cannot be trusted with more.
             if self._channels is not None:
                 self._channels.close()
+                self._over.set()
 
     def _handle_event(self, event: dict[str, Any]) -> None:
         name = event.get("event")

@@ -130,9 +130,11 @@ class Browser:
 
     async def close(self) -> None:
         """Close the tab."""
-        self.socket.close()
-        while await self.socket.read_message() is not None:
-            pass  # what was on its way
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            socket.close()
+            while await socket.read_message() is not None:
+                pass  # what was on its way
 
     async def _receive(self) -> dict[str, Any]:
         data = await self.socket.read_message()

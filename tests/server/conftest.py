@@ -19,6 +19,24 @@ from tests.server.browser import Browser
 from tests.server.processes import labelled_processes
 
 
+_figures = pytest.StashKey()
+
+
+@pytest.fixture
+def measured(request):
+    """Takes figures in seconds; they are shown at the end of the run."""
+    figures = request.config.stash.setdefault(_figures, {})
+    return lambda what, seconds: figures.update({f"{request.node.name}: {what}": seconds})
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    figures = config.stash.get(_figures, {})
+    if figures:
+        terminalreporter.section("measured")
+    for what, seconds in figures.items():
+        terminalreporter.line(f"{seconds:8.3f} s  {what}")
+
+
 @pytest.fixture
 def environments():
     """Environments of the server; a test file may have others."""
@@ -29,6 +47,11 @@ def environments():
 def server_settings():
     """More configuration, by section; for a test file or a class to fill in."""
     return {}
+
+
+@pytest.fixture
+def providers():
+    """For a test file that puts providers of its own in place, for as long as the server."""
 
 
 @pytest.fixture
@@ -43,7 +66,7 @@ def jp_server_config(environments, server_settings):
 
 
 @pytest.fixture(autouse=True)
-def jp_server_cleanup(jp_asyncio_loop, jp_environ, jp_data_dir):
+def jp_server_cleanup(jp_asyncio_loop, jp_environ, jp_data_dir, providers):
     """Stop server and control plane while their directories are still in the environment."""
     yield
     app = ServerApp.instance()
@@ -170,7 +193,9 @@ def notebook(jp_root_dir):
             }
             for number, source in enumerate(cells)
         ]
-        content = {"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
+        content = {"cells": code, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         path.write_text(json.dumps(content))
         return path
 
