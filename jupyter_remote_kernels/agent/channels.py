@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _SOCKET_TYPES = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "iopub": zmq.SUB}
 # A Unix socket that does not exist yet is tried again at this pace.
 _RECONNECT_MS = 5
+# The socket belongs to the output thread, which runs what is scheduled on it.
+_NO_OUTPUT_LIMIT = (
+    "(lambda thread: thread.schedule(lambda: thread.socket.setsockopt("
+    "__import__('zmq').SNDHWM, 0)))("
+    "__import__('ipykernel.kernelapp').kernelapp.IPKernelApp.instance().iopub_thread)"
+)
 _PROBE_FIRST_S = 0.05
 _PROBE_LAST_S = 1.0
 
@@ -52,6 +58,7 @@ class KernelChannels:
         on_ready: Callable[[dict[str, Any]], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._kernel = kernel
         self._on_message = on_message
         self._on_ready = on_ready
         self._signer = Signer(kernel.key.encode())
@@ -145,11 +152,33 @@ class KernelChannels:
         self.is_ready = True
         if self._probe_timer is not None:
             self._probe_timer.cancel()
+        self._lift_output_limit(info)
         # First say so, then deliver: a client must know the kernel before its answers come.
         self._on_ready(info)
         held, self._held = self._held, []
         for channel, parts in held:
             self._forward(channel, parts)
+
+    def _lift_output_limit(self, info: dict[str, Any]) -> None:
+        """Tell an IPython kernel to drop no output, before it runs anything else.
+
+        ZMQ drops what a publisher has queued beyond 1000 messages, silently, whenever the
+        reader is not given the processor for a moment. There is no option of ipykernel for
+        that, so it is done by one expression that leaves no name and no history behind.
+        """
+        kernel = self._kernel
+        if info.get("implementation") != "ipython" or kernel.tuned == kernel.generation:
+            return
+        kernel.tuned = kernel.generation
+        request = {
+            "code": _NO_OUTPUT_LIMIT,
+            "silent": True,
+            "store_history": False,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": False,
+        }
+        self._forward("shell", self._composer.compose("execute_request", request))
 
     def _forward(self, channel: str, parts: Sequence[Buffer]) -> None:
         views = [part if isinstance(part, bytes) else memoryview(part) for part in parts]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from jupyter_remote_kernels.agent.limits import apply_limits, count_oom_kills
 from jupyter_remote_kernels.errors import KernelStartFailed
+from jupyter_remote_kernels.protocol.settings import SOCKET_LINK
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.settings import AgentSettings
@@ -41,6 +42,7 @@ class KernelProcess:
         self.argv: list[str] = list(settings.argv)
         self.env: dict[str, str] = dict(settings.env)
         self.generation = 0
+        self.tuned = 0  # the generation that was told to drop no output
         self.key = secrets.token_hex(32)
         self.started_s = 0.0
         self.exit: dict[str, Any] | None = None
@@ -150,6 +152,7 @@ class KernelProcess:
                     os.unlink(path)
         if self._directory != self._settings.directory:
             os.rmdir(self._directory)
+            os.unlink(os.path.join(self._settings.directory, SOCKET_LINK))
 
     def _socket_prefix(self) -> str:
         return os.path.join(self._directory, f"k{self.generation}")
@@ -200,7 +203,14 @@ class KernelProcess:
 def _socket_directory(directory: str) -> str:
     if len(os.fsencode(directory)) <= _LONGEST_SOCKET_DIRECTORY:
         return directory
-    return tempfile.mkdtemp(prefix="jrk-")
+    folder = os.path.join(tempfile.gettempdir(), f"jrk-{secrets.token_hex(8)}")
+    link = os.path.join(directory, SOCKET_LINK)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)  # an earlier agent's, which was killed
+    # Noted before it is made: an agent that is killed leaves nothing that cannot be found.
+    os.symlink(folder, link)
+    os.mkdir(folder, 0o700)
+    return folder
 
 
 def _signal_name(signum: int) -> str:

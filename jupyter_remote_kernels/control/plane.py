@@ -153,6 +153,11 @@ class ControlPlane:
         await driver.stop()
         return driver.record
 
+    async def wait_swept(self) -> None:
+        """Wait until what dead processes have left is cleaned up, as far as it can be."""
+        # Shielded, because who waits no longer has not called off the sweep.
+        await asyncio.shield(self._sweeping)
+
     async def list_records(self) -> list[RuntimeRecord]:
         """Return everything in the registry, also of other processes."""
         return await self.services.registry.list()
@@ -165,7 +170,9 @@ class ControlPlane:
         services = Services(
             registry, self.background, self._settings, self.state_directory / "runtimes"
         )
-        self.background.spawn(sweep(services, self.state_directory, self._lock.owner), "sweep")
+        self._sweeping = self.background.spawn(
+            sweep(services, self.state_directory, self._lock.owner), "sweep"
+        )
         return services
 
     async def _insert(self, record: RuntimeRecord) -> None:

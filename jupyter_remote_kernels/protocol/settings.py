@@ -13,6 +13,10 @@ from jupyter_remote_kernels.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# In a runtime's directory: leads to the folder of its sockets, where the directory's own path
+# is too long for them. Who removes the directory removes that folder too.
+SOCKET_LINK = "sockets"
+
 
 @dataclass(frozen=True)
 class KernelLimits:

@@ -1,0 +1,121 @@
+"""A program that uses a kernel and dies where it is told to; run as a process of its own.
+
+``launch POINT`` starts a kernel as any user of jupyter_client does, and is killed at the point.
+``again`` is the next start over the same directories: it cleans up and ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+
+from jupyter_remote_kernels.control import job
+from jupyter_remote_kernels.control.launch import ControlSettings
+from jupyter_remote_kernels.control.plane import control_plane
+from jupyter_remote_kernels.control.registry import Registry
+from jupyter_remote_kernels.jupyter.paths import state_directory
+from jupyter_remote_kernels.testing.doubles import FailingProvider
+
+
+def die():
+    """End as by a power cut: nothing is told, nothing is cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def kill_at(point):
+    """Die right before or right after the step that the point names."""
+    step, _, side = point.partition(":")
+    committed = {"checkpoints": 0}
+
+    def name_of(fields):
+        if "phase" in fields:
+            return fields["phase"].value
+        if fields.get("checkpoint") is not None:
+            committed["checkpoints"] += 1
+            return f"checkpoint{committed['checkpoints']}"
+        return None
+
+    def guard(owner, method, name):
+        real = getattr(owner, method)
+
+        @functools.wraps(real)
+        def call(*arguments, **fields):
+            here = name(fields) == step
+            if here and side == "before":
+                die()
+            result = real(*arguments, **fields)
+            if here and side == "after":
+                die()
+            return result
+
+        setattr(owner, method, call)
+
+    guard(Registry, "insert", lambda fields: "insert")
+    guard(Registry, "update", name_of)
+    guard(job, "remove_directory", lambda fields: "removal")
+    if point == "stop:after":
+        real_stop = FailingProvider.stop
+
+        async def stop(*arguments):
+            await real_stop(*arguments)
+            die()
+
+        FailingProvider.stop = stop
+
+
+def launch(kernel_name):
+    """Use a kernel; what is written to standard input says how it ends."""
+    from jupyter_client.manager import KernelManager
+
+    manager = KernelManager(kernel_name=kernel_name)
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    client.execute_interactive("6 * 7", timeout=60, output_hook=lambda message: None)
+    say("running", manager.kernel_id)
+    command = sys.stdin.readline().strip()
+    if command == "shutdown":
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    elif command == "fork":
+        # A child that only forks has a copy of everything, and ends in the ordinary way.
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)
+        say("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        client.execute_interactive("6 * 7", timeout=60, output_hook=lambda message: None)
+        say("alive", manager.is_alive())
+        sys.stdin.readline()
+    elif command == "exit at once":
+        os._exit(0)
+    client.stop_channels()
+
+
+def start_again():
+    """Take over what is left, as the start of any process does."""
+    plane = control_plane(state_directory())
+    plane.submit(plane.wait_swept()).result(timeout=60)
+    say("swept")
+
+
+def main():
+    mode, *rest = sys.argv[1:]
+    silence_s = float(os.environ.get("TEST_SILENCE_S", "600"))
+    if mode == "again":
+        start_again()
+        return
+    point, kernel_name = rest
+    kill_at(point)
+    control_plane(state_directory(), ControlSettings(silence_s=silence_s))
+    launch(kernel_name)
+
+
+if __name__ == "__main__":
+    main()
