@@ -77,5 +77,6 @@ def _environment(data: Mapping[str, Any]) -> Environment:
     values = {key: value for key, value in dict(data).items() if key in known}
     sizes = {item.name for item in dataclass_fields(Resources)}
     stored = dict(data.get("resources") or {})
+    values["argv"] = tuple(values.get("argv") or ())
     values["resources"] = Resources(**{key: stored[key] for key in sizes if key in stored})
     return Environment(**values)

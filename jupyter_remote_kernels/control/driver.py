@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.control.job import JobKeeper
+from jupyter_remote_kernels.control.job import JobKeeper, provider_bug
 from jupyter_remote_kernels.control.launch import Change
 from jupyter_remote_kernels.errors import (
     Conflict,
@@ -28,6 +28,7 @@ from jupyter_remote_kernels.model.phases import (
     Event,
     Phase,
     Target,
+    Transition,
     advance,
     target_event,
 )
@@ -167,10 +168,12 @@ class RuntimeDriver:
 
     async def restart_kernel(self, command: KernelCommand) -> None:
         """Start the kernel anew: in place when its agent is there, else with a new job."""
+        self.bridge.rebind()
         self.record = await self._services.registry.update(self.record.id, command=command)
         if self.record.phase is Phase.FAILED:
             await self.job.clear()
             self._kernel_exit = None
+            self.bridge.activity.execution_state = "starting"
             await self.want(Target.RUNNING)
             return
         if self.record.phase is not Phase.RUNNING or self.link is None:
@@ -216,9 +219,7 @@ class RuntimeDriver:
     def link_ready(self, kernel_info: Mapping[str, Any]) -> None:
         """See :class:`~jupyter_remote_kernels.link.link.LinkListener`."""
         self._kernel_exit = None
-        if self.unreachable_since_s is not None:
-            self.unreachable_since_s = None
-            self._tell("reachability")
+        self._reached()
         facts: dict[str, Any] = {"exit": None} if self.record.exit is not None else {}
         if self.record.started_s is None:
             facts["started_s"] = time.time()
@@ -239,19 +240,25 @@ class RuntimeDriver:
         self._services.background.spawn(self.job.poll(), "poll after a lost link")
 
     def link_refused(self, message: str) -> None:
-        """See LinkListener."""
+        """See LinkListener. It comes only before the kernel has ever answered."""
         cause = ExitCause("link_refused", message, "Start a new runtime.")
         self.post(Event.START_FAILED, exit=cause)
 
     def kernel_exited(self, cause: Mapping[str, Any]) -> None:
         """See LinkListener."""
         self._kernel_exit = ExitCause.from_json(cause)
+        self._reached()
         self.post(Event.KERNEL_EXITED, exit=self._kernel_exit)
 
     def kernel_measured(self, metrics: Mapping[str, Any]) -> None:
         """See LinkListener."""
         self.metrics = {key: value for key, value in metrics.items() if key != "event"}
         self._tell("usage")
+
+    def _reached(self) -> None:
+        if self.unreachable_since_s is not None:
+            self.unreachable_since_s = None
+            self._tell("reachability")
 
     # -- the machine ----------------------------------------------------------
 
@@ -274,26 +281,44 @@ class RuntimeDriver:
 
     async def _apply(self, event: Event, facts: dict[str, Any]) -> None:
         before = self.record.phase
+        if event is Event.JOB_GONE and self.job.is_stopping:
+            return  # the end of an earlier stop; the one that runs now will tell, too
         transition = advance(before, event, self.record.history)
         fields = dict(facts)
+        if fields.get("exit") is not None and transition == Transition(before):
+            del fields["exit"]  # late news: why it really ended is known already
+        if event is Event.JOB_GONE:
+            fields["checkpoint"] = None
         if transition.phase is not before:
             line = f"{before.value} --{event.value}--> {transition.phase.value}"
             fields["phase"] = transition.phase
             fields["history"] = (*self.record.history, line)[-_HISTORY_LENGTH:]
             if transition.phase in FINAL_PHASES:
                 fields["ended_s"] = time.time()
-        if fields:
-            self.record = await self._services.registry.update(self.record.id, **fields)
+        await self._commit(fields)
+        if transition.phase is not before:
+            self.step = _STEPS.get(transition.phase)
+            self._watch_start(transition.phase)
         for action in transition.actions:
             result = self._actions[action]()
             if result is not None:
                 await result
         if transition.phase is not before:
-            self.step = _STEPS.get(transition.phase)
-            self._watch_start(transition.phase)
             self._tell("phase")
         elif event is Event.KERNEL_EXITED or event is Event.LINK_READY:
             self._tell("kernel")
+
+    async def _commit(self, fields: Mapping[str, Any]) -> None:
+        if not fields:
+            return
+        try:
+            self.record = await self._services.registry.update(self.record.id, **fields)
+        except RemoteKernelsError as error:
+            if fields.get("phase") not in FINAL_PHASES | {Phase.STOPPING}:
+                raise
+            # A full disk must not keep a job running; the next start's sweep writes the rest.
+            _log.warning("runtime %s: its end is not in the registry: %s", self.record.id, error)
+            self.record = self.record.changed(**fields)
 
     def _start_job(self) -> None:
         self.job.start()
@@ -303,6 +328,11 @@ class RuntimeDriver:
             endpoint = await self.job.endpoint()
         except RemoteKernelsError as error:
             self.post(Event.START_FAILED, exit=ExitCause(error.reason, error.message, error.hint))
+            return
+        except Exception as error:  # noqa: BLE001 - see the next line
+            # A provider is somebody else's code; its mistakes must not leave a launch hanging.
+            _log.exception("runtime %s: the provider knows no endpoint", self.record.id)
+            self.post(Event.START_FAILED, exit=provider_bug(error))
             return
         client = AgentClient(endpoint, self.record.id, self.record.token)
         self.bridge.expect_kernel()
@@ -328,7 +358,6 @@ class RuntimeDriver:
         self.bridge.stand_in.reject_held(message, cause.hint if cause else "")
 
     async def _release(self) -> None:
-        self._watch_start(Phase.STOPPED)
         self.bridge.close()
         await self._services.forget(self)
         self.released.set()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shutil
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.errors import ProviderError, RemoteKernelsError
 from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
-from jupyter_remote_kernels.protocol.settings import AgentSettings
+from jupyter_remote_kernels.protocol.settings import SOCKET_LINK, AgentSettings
 from jupyter_remote_kernels.providers.base import (
     Checkpoint,
     JobSpec,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _STOP_RETRY_FIRST_S = 1.0
 _STOP_RETRY_LAST_S = 60.0
+_SOCKET_FOLDER = re.compile(r"jrk-[0-9a-f]{16}")
 
 
 class JobKeeper:
@@ -75,6 +77,11 @@ class JobKeeper:
         """Whether the engine has the whole job, so that it can be polled."""
         return bool(self.checkpoint and self.checkpoint.get("complete"))
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop is under way, whose end is still to be told."""
+        return self._stopping is not None and not self._stopping.done()
+
     def start(self) -> None:
         """Begin to start the job; the outcome is told as an event."""
         self._starting = self._services.background.spawn(
@@ -83,12 +90,21 @@ class JobKeeper:
 
     async def poll(self) -> None:
         """Ask the engine about this job now."""
-        if self.is_submitted and self.checkpoint is not None:
-            (status,) = await self.provider.poll([self.checkpoint])
-            self.take_status(status)
+        checkpoint = self.checkpoint
+        if not self.is_submitted or checkpoint is None:
+            return
+        try:
+            (status,) = await self.provider.poll([checkpoint])
+        except Exception:  # noqa: BLE001 - see the next line
+            # The engine could not be asked: nothing is known, so nothing changes.
+            _log.exception("runtime %s: its job could not be polled", self._driver.record.id)
+            return
+        self.take_status(checkpoint, status)
 
-    def take_status(self, status: JobStatus) -> None:
-        """Take the engine's answer; called by the poller too."""
+    def take_status(self, checkpoint: Checkpoint, status: JobStatus) -> None:
+        """Take the engine's answer about a checkpoint; called by the poller too."""
+        if self.checkpoint != checkpoint:
+            return  # meanwhile the runtime has another job, or none
         before, self.status = self.status, status
         record = self._driver.record
         if record.phase in (Phase.SUBMITTED, Phase.RESUMING) and status.state is JobState.RUNNING:
@@ -106,7 +122,7 @@ class JobKeeper:
 
     def stop(self) -> None:
         """Begin to stop the job; its end is told as an event."""
-        if self._stopping is None or self._stopping.done():
+        if not self.is_stopping:
             self._stopping = self._services.background.spawn(
                 self._stop(), f"stop {self._driver.record.id}"
             )
@@ -115,20 +131,24 @@ class JobKeeper:
         """Stop the job, again and again until the engine says that it is gone."""
         await self._cancel_start()
         record = self._driver.record
-        # A failed runtime keeps its log for the user; a kill needs no grace.
+        with contextlib.suppress(RemoteKernelsError):  # then what we know ourselves has to do
+            # A commit that was under way when the start was cancelled is in the registry only.
+            record = await self._services.registry.get(record.id) or record
         grace_s = self._services.settings.stop_grace_s
         delay_s = _STOP_RETRY_FIRST_S
         while True:
             try:
                 await self.provider.stop(record.checkpoint or {"label": record.label}, grace_s)
-            except RemoteKernelsError as error:
-                _log.warning("runtime %s: %s; trying again", record.id, error)
-                self.status = JobStatus(JobState.UNKNOWN, error.message)
+            except Exception as error:  # noqa: BLE001 - see the next line
+                # A job that is given up would run on, also when its provider has a mistake.
+                _log.warning("runtime %s: %r; stopping it again", record.id, error)
+                self.status = JobStatus(JobState.UNKNOWN, f"it could not be stopped yet: {error}")
                 self._driver.told_engine()
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _STOP_RETRY_LAST_S)
             else:
                 break
+        # A failed runtime keeps its log for the user.
         if self._driver.record.phase is Phase.STOPPING:
             await asyncio.to_thread(remove_directory, self._services.job_directory(record.id))
         self._driver.post(Event.JOB_GONE)
@@ -156,8 +176,7 @@ class JobKeeper:
         except Exception as error:  # noqa: BLE001 - see the next line
             # A provider is somebody else's code; its mistakes must not leave a launch hanging.
             _log.exception("the provider failed to start runtime %s", self._driver.record.id)
-            cause = ExitCause("provider_bug", f"the provider failed: {error}", "See the log.")
-            self._driver.post(Event.START_FAILED, exit=cause)
+            self._driver.post(Event.START_FAILED, exit=provider_bug(error))
 
     async def _submit(self) -> None:
         registry, record = self._services.registry, self._driver.record
@@ -175,6 +194,7 @@ class JobKeeper:
         record, settings = self._driver.record, self._services.settings
         directory = self._services.job_directory(record.id)
         make_private_directory(directory)
+        remove_sockets(directory)
         agent = AgentSettings(
             version=__version__,
             runtime_id=record.id,
@@ -211,7 +231,24 @@ def make_private_directory(path: Path) -> None:
 
 def remove_directory(path: Path) -> None:
     """Remove a runtime's directory; it may be gone already."""
+    remove_sockets(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_sockets(path: Path) -> None:
+    """Remove the folder of sockets that an agent had to make elsewhere, if there is one."""
+    link = path / SOCKET_LINK
+    with contextlib.suppress(OSError):  # no such link: the directory's path was short enough
+        folder = os.readlink(link)
+        # The kernel could have put any other path there, by mistake or not.
+        if _SOCKET_FOLDER.fullmatch(os.path.basename(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+        link.unlink()
+
+
+def provider_bug(error: Exception) -> ExitCause:
+    """Return the cause when a provider raised what it may not raise."""
+    return ExitCause("provider_bug", f"the provider failed: {error!r}", "See the server's log.")
 
 
 def _explain(status: JobStatus) -> ExitCause:

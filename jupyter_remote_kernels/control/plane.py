@@ -25,10 +25,13 @@ from jupyter_remote_kernels.link.context import make_context
 from jupyter_remote_kernels.link.stand_in import describe_kernel
 from jupyter_remote_kernels.model.phases import FINAL_PHASES
 from jupyter_remote_kernels.model.records import RuntimeRecord
+from jupyter_remote_kernels.providers.registry import load_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+
+    from jupyter_remote_kernels.providers.base import Provider
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -101,8 +104,10 @@ class ControlPlane:
             self.submit(self._shut_down()).result(_EXIT_LIMIT_S)
         except concurrent.futures.TimeoutError:
             _log.warning("some runtimes did not stop in time; their agents end by themselves")
-        self.background.stop()
-        self._lock.release()
+        finally:
+            self.background.stop()
+            self._context.destroy(linger=0)
+            self._lock.release()
 
     # -- use cases, on the background loop ------------------------------------
 
@@ -123,27 +128,19 @@ class ControlPlane:
         NotFound
             When the environment's provider is not installed.
         """
-        services = self.services
-        if request.runtime_id in services.drivers:
+        if request.runtime_id in self.services.drivers:
             raise Conflict(f"there is a runtime {request.runtime_id} already")
-        info = await services.registry.recall_kernel_info(request.environment.name)
-        bridge = Bridge(
-            self._context,
-            request.runtime_id,
-            request.keys,
-            info or describe_kernel(request.environment.language),
-        )
-        connection = bridge.bind(request.address)
-        record = _make_record(request, self._lock)
+        # Asked for first: without it a committed record could never be driven.
+        provider = load_provider(request.environment.provider)
+        launching = asyncio.get_running_loop().create_task(self._launch(request, provider))
         try:
-            await self._insert(record)
-            driver = RuntimeDriver(record, bridge, services)
-            services.watch(driver, driver.job.provider)
-        except BaseException:
-            bridge.close()
+            return await asyncio.shield(launching)
+        except asyncio.CancelledError:
+            # Who asked does not know the runtime: it would run on with nobody to end it.
+            self.background.spawn(
+                self._abandon(launching, request.runtime_id), f"abandon {request.runtime_id}"
+            )
             raise
-        driver.begin()
-        return connection
 
     async def terminate(self, runtime_id: str) -> RuntimeRecord:
         """Stop a runtime; returns its record when the job is verified gone."""
@@ -175,6 +172,33 @@ class ControlPlane:
         )
         return services
 
+    async def _launch(self, request: LaunchRequest, provider: Provider) -> dict[str, Any]:
+        services = self.services
+        info = await services.registry.recall_kernel_info(request.environment.name)
+        bridge = Bridge(
+            self._context,
+            request.runtime_id,
+            request.keys,
+            info or describe_kernel(request.environment.language),
+        )
+        connection = bridge.bind(request.address)
+        record = _make_record(request, self._lock)
+        try:
+            await self._insert(record)
+        except BaseException:  # whatever it was: the ports must not stay bound
+            bridge.close()
+            raise
+        driver = RuntimeDriver(record, bridge, services)
+        services.watch(driver, provider)
+        driver.begin()
+        return connection
+
+    async def _abandon(self, launching: asyncio.Task[Any], runtime_id: str) -> None:
+        await asyncio.wait({launching})
+        driver = self.find(runtime_id)
+        if not launching.cancelled() and launching.exception() is None and driver is not None:
+            await driver.stop()
+
     async def _insert(self, record: RuntimeRecord) -> None:
         registry = self.services.registry
         earlier = await registry.get(record.id)
@@ -184,10 +208,11 @@ class ControlPlane:
         await registry.insert(record)
 
     async def _shut_down(self) -> None:
+        # What it has begun is done again by the next start.
+        self._sweeping.cancel()
         left = list(self.services.drivers.values())
         await asyncio.gather(*(driver.stop() for driver in left), return_exceptions=True)
         await self.services.registry.close()
-        self._context.destroy(linger=0)
 
 
 def _at_end_of_process(call: Callable[[], None]) -> None:

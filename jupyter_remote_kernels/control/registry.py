@@ -263,7 +263,8 @@ class AsyncRegistry:
         """Finish what is under way, close the file and end the thread. May be called again."""
         with contextlib.suppress(RegistryError):
             await self._run(self._registry.close)
-        self._executor.shutdown(wait=False)
+        # Nothing is left in its queue, so this does not block; only the thread has to end.
+        self._executor.shutdown(wait=True)
 
     async def _run(self, call: Callable[..., Result], *arguments: Any) -> Result:
         try:

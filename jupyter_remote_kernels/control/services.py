@@ -97,22 +97,20 @@ class Services:
         """Ask an engine about all its jobs at once, at its own pace."""
         while True:
             await asyncio.sleep(provider.poll_interval_s)
-            asked = [
+            asked: list[tuple[RuntimeDriver, Checkpoint]] = [
                 (driver, driver.job.checkpoint)
                 for driver in self.drivers.values()
                 if driver.record.environment.provider == provider.name
                 and driver.job.is_submitted
+                and driver.job.checkpoint is not None
                 and driver.record.phase not in FINAL_PHASES | {Phase.STOPPING, Phase.PAUSED}
             ]
             if not asked:
                 continue
-            checkpoints: list[Checkpoint] = [item for _, item in asked if item is not None]
             try:
-                answers = await provider.poll(checkpoints)
+                answers = await provider.poll([checkpoint for _, checkpoint in asked])
+                for (driver, checkpoint), status in zip(asked, answers, strict=True):
+                    driver.job.take_status(checkpoint, status)
             except Exception:  # noqa: BLE001 - see the next line
                 # The engine could not be asked: nothing is known, so nothing changes.
                 _log.exception("the provider %s could not be polled", provider.name)
-                continue
-            for (driver, checkpoint), status in zip(asked, answers, strict=True):
-                if driver.job.checkpoint is checkpoint:
-                    driver.job.take_status(status)

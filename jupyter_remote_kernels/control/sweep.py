@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control import owners
 from jupyter_remote_kernels.control.job import remove_directory
-from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 from jupyter_remote_kernels.model.records import ExitCause, Owner, RuntimeRecord
 from jupyter_remote_kernels.providers.registry import load_provider
@@ -39,14 +38,14 @@ async def sweep(services: Services, state_directory: Path, owner: Owner) -> None
     owner : Owner
         This process.
     """
-    await services.registry.prune(services.settings.keep_records_s)
     for record in await services.registry.list():
-        if record.phase in FINAL_PHASES and not _may_have_job(record):
+        if record.phase in FINAL_PHASES and not _has_left_something(services, record):
             continue
         if await _is_abandoned(record, state_directory) and await services.registry.claim(
             record.id, record.owner.id if record.owner else None, owner
         ):
             await _clean_up(services, record)
+    await services.registry.prune(services.settings.keep_records_s)
     await asyncio.to_thread(owners.remove_stale, state_directory)
 
 
@@ -57,9 +56,15 @@ async def _is_abandoned(record: RuntimeRecord, state_directory: Path) -> bool:
     return await asyncio.to_thread(owners.is_alive, state_directory, record.owner) is False
 
 
-def _may_have_job(record: RuntimeRecord) -> bool:
-    # A failed launch stops its job in the background; its process may have died before that.
-    return record.phase is Phase.FAILED and record.checkpoint is not None
+def _has_left_something(services: Services, record: RuntimeRecord) -> bool:
+    """Tell whether an ended runtime needs cleaning.
+
+    A failed one stops its job in the background, which its process may not have lived to see,
+    and keeps its directory until it is terminated.
+    """
+    return record.phase is Phase.FAILED and (
+        record.checkpoint is not None or services.job_directory(record.id).exists()
+    )
 
 
 async def _clean_up(services: Services, record: RuntimeRecord) -> None:
@@ -73,9 +78,9 @@ async def _clean_up(services: Services, record: RuntimeRecord) -> None:
         known = [record.checkpoint] if record.checkpoint else []
         for checkpoint in [*found, *known] or [{"label": record.label}]:
             await provider.stop(checkpoint, services.settings.stop_grace_s)
-    except RemoteKernelsError as error:
+    except Exception as error:  # noqa: BLE001 - a provider's mistake must not spare the others
         # It stays as it is, without a living owner once we end: the next start tries again.
-        _log.warning("runtime %s could not be cleaned up yet: %s", record.id, error)
+        _log.warning("runtime %s could not be cleaned up yet: %r", record.id, error)
         return
     await asyncio.to_thread(remove_directory, services.job_directory(record.id))
     phase = Phase.FAILED if record.phase is Phase.FAILED else Phase.STOPPED

@@ -104,6 +104,10 @@ class Bridge:
         self.connection = self._sockets.bind(address)
         return self.connection
 
+    def rebind(self) -> None:
+        """Bind again what a restart has removed; see :meth:`LocalSockets.rebind`."""
+        self._sockets.rebind()
+
     # -- taps: called from any thread -----------------------------------------
 
     def add_tap(self, tap: Tap) -> None:

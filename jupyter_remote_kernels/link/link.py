@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,6 +62,7 @@ class Link:
         self._early: list[Buffer] = []
         self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._was_open = False
 
     def open(self) -> None:
         """Begin to connect; results are told to the listener."""
@@ -72,8 +72,8 @@ class Link:
         """Disconnect for good."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # Not awaited itself: whatever broke in it, what comes after us must go on.
+            await asyncio.wait({self._task})
         if self._channels is not None:
             self._channels.close()
             self._channels = None
@@ -87,15 +87,17 @@ class Link:
             self._early = []
             try:
                 self._channels = await self.client.open_channels(self._session, self._receive)
-            except LinkRefused as error:
-                self._listener.link_refused(error.message)
-                return
-            except LinkUnavailable as error:
+            except (LinkRefused, LinkUnavailable) as error:
+                # Once it had accepted us, a refusal comes from somebody else at its address.
+                if isinstance(error, LinkRefused) and not self._was_open:
+                    self._listener.link_refused(error.message)
+                    return
                 self._listener.link_lost(error.message)
                 # Many links of one server must not knock all at the same moment.
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
                 delay_s = min(delay_s * 2, _BACKOFF_LAST_S)
                 continue
+            self._was_open = True
             delay_s = _BACKOFF_FIRST_S
             early, self._early = self._early, []
             for data in early:

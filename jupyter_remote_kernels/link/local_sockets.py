@@ -147,6 +147,17 @@ class LocalSockets:
             info[f"{channel}_port"] = self._bind_channel(channel, address, port, index)
         return info
 
+    def rebind(self) -> None:
+        """Bind sockets in the file system again; the others stay as they are.
+
+        jupyter_client removes the files of ``ipc`` sockets at every restart of a kernel.
+        """
+        for pump in self._pumps.values():
+            url = pump.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            if url.startswith("ipc://"):
+                pump.socket.unbind(url)
+                pump.socket.bind(url)
+
     def send(
         self, channel: str, identities: Sequence[bytes], parts: Sequence[bytes | memoryview]
     ) -> None:

@@ -176,11 +176,13 @@ class StandIn:
             "traceback": [line for line in (message, hint) if line],
         }
         self._finish_held({"status": "error", "execution_count": 0, **error}, error)
+        # No kernel will take anything else either, such as a widget's messages.
+        self._held = [r for r in self._held if r.msg_type == "kernel_info_request"]
         self.answer_held_info()
 
     def _finish_held(self, content: dict[str, Any], error: dict[str, Any] | None) -> None:
         executes = [r for r in self._held if r.msg_type == "execute_request"]
-        self._held = [r for r in self._held if r.msg_type == "kernel_info_request"]
+        self._held = [r for r in self._held if r.msg_type != "execute_request"]
         for request in executes:
             parent = request.parts[0]
             if error is not None:

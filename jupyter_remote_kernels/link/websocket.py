@@ -10,7 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    WebSocketException,
+)
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
@@ -80,18 +85,12 @@ class Websocket(asyncio.Protocol):
         request = protocol.connect()
         request.headers.update(headers)
         protocol.send_request(request)
-        loop = asyncio.get_running_loop()
-        uri = protocol.uri
+        self = cls(protocol, on_message)
         try:
-            connecting = loop.create_connection(
-                lambda: cls(protocol, on_message), uri.host, uri.port
-            )
-            _, self = await asyncio.wait_for(connecting, _CONNECT_LIMIT_S)
-            await asyncio.wait_for(self._opened, _CONNECT_LIMIT_S)
-        except (InvalidStatus, InvalidHandshake) as error:
-            raise _translate(error) from error
-        except (OSError, WebSocketException, asyncio.TimeoutError) as error:
-            raise LinkUnavailable(f"the agent cannot be reached: {error}") from error
+            await self._open(protocol.uri.host, protocol.uri.port)
+        except BaseException:  # also a cancelled one must not stay half-open at the agent
+            self.close()
+            raise
         return self
 
     def send(self, parts: Sequence[Buffer]) -> None:
@@ -153,6 +152,16 @@ class Websocket(asyncio.Protocol):
 
     # -- inside ---------------------------------------------------------------
 
+    async def _open(self, host: str, port: int) -> None:
+        try:
+            connecting = self._loop.create_connection(lambda: self, host, port)
+            await asyncio.wait_for(connecting, _CONNECT_LIMIT_S)
+            await asyncio.wait_for(self._opened, _CONNECT_LIMIT_S)
+        except (InvalidStatus, InvalidHandshake) as error:
+            raise _translate(error) from error
+        except (OSError, WebSocketException, asyncio.TimeoutError) as error:
+            raise LinkUnavailable(f"the agent cannot be reached: {error}") from error
+
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY and frame.fin:
             self._on_message(frame.data)
@@ -206,4 +215,6 @@ def _ignore(message: Buffer | None) -> None:
 def _translate(error: InvalidHandshake) -> LinkError:
     if isinstance(error, InvalidStatus) and error.response.status_code >= 500:
         return LinkUnavailable(f"the agent answered {error.response.status_code}")
+    if isinstance(error, InvalidMessage):  # above all: a tunnel that closes what it accepted
+        return LinkUnavailable(f"the agent did not answer: {error}")
     return LinkRefused("the agent refused the connection")

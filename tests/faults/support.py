@@ -126,9 +126,7 @@ class Home:
             "owners": _names(self.state / "owners"),
             "temporary files": [name for name in _names(self.temporary) if name.startswith("jrk")],
             "sockets": [
-                str(path)
-                for path in self.folder.rglob("*")
-                if stat.S_ISSOCK(path.lstat().st_mode)
+                str(path) for path in self.folder.rglob("*") if stat.S_ISSOCK(path.lstat().st_mode)
             ],
         }
         return {kind: found for kind, found in left.items() if found}

@@ -138,7 +138,9 @@ class Browser:
 
     async def _receive(self) -> dict[str, Any]:
         data = await self.socket.read_message()
-        assert data is not None, "the server closed the websocket"
+        if data is None:
+            self.socket = None
+            raise AssertionError("the server closed the websocket")
         return self._decode(data)
 
     def _decode(self, data: Any) -> dict[str, Any]:

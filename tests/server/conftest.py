@@ -171,7 +171,9 @@ def open_browser(jp_ws_fetch, jp_asyncio_loop):
 
     async def close_all():
         for browser in opened:
-            await browser.close()
+            # A test that was stopped half-way may still be reading.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(browser.close(), 5)
 
     jp_asyncio_loop.run_until_complete(close_all())
 

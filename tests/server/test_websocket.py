@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import socket
 
 import pytest
@@ -128,18 +130,24 @@ async def test_question_goes_to_who_ran_the_cell(launch, open_browser):
     assert not [m for m in first._unread if m["channel"] != "iopub"]
 
 
-async def test_same_session_gets_what_it_missed(launch, open_browser):
+@protocols
+async def test_same_session_gets_what_it_missed(launch, open_browser, tmp_path, protocol):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
     runtime_id = await launch()
-    first = await open_browser(runtime_id, session_id="one-notebook")
-    cell = await first.begin("print('begun', flush=True); input(); print('ended')")
-    question = await first.until(lambda m: m["msg_type"] == "input_request")
-    watcher = await open_browser(runtime_id)
+    first = await open_browser(runtime_id, "one-notebook", protocol)
+    cell = await first.begin(
+        f"print('begun', flush=True)\nopen({str(gate)!r}).read()\n"
+        "for i in range(3000): print(i, flush=True)"
+    )
+    await first.until(lambda m: m["msg_type"] == "stream")
     await first.close()
-    await watcher.send("stdin", "input_reply", {"value": ""}, parent_header=question["header"])
-    again = await open_browser(runtime_id, session_id="one-notebook")
+    # Opens the gate; returns when the cell has gone through it.
+    await asyncio.to_thread(gate.write_text, "")
+    again = await open_browser(runtime_id, "one-notebook", protocol)
     outcome = await again.finish(cell)
     assert outcome.reply["status"] == "ok"
-    assert outcome.text.endswith("ended\n")
+    assert outcome.text == "".join(f"{i}\n" for i in range(3000))
 
 
 async def test_completion_inspection_and_debugger(launch, open_browser):

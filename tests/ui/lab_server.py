@@ -1,0 +1,161 @@
+"""A real JupyterLab with our extension, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = """\
+c.RemoteKernels.environments = {
+    "python": {"display_name": "Python (remote)", "provider": "local"},
+    "small": {
+        "display_name": "Small (remote)",
+        "provider": "local",
+        "resources": {"memory": "400MiB"},
+    },
+}
+c.RemoteKernels.stop_grace_s = 1.0
+"""
+# News are fetched from the internet, and their toast covers the page.
+PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+_START_LIMIT_S = 45.0
+_STOP_LIMIT_S = 15.0
+
+
+class LabServer:
+    """One JupyterLab. Its directories are its own, so nothing of the user is seen or changed.
+
+    Parameters
+    ----------
+    directory : Path
+        Where configuration, data and notebooks are put.
+    config : str
+        The content of ``jupyter_server_config.py``.
+    """
+
+    def __init__(self, directory: Path, config: str = CONFIG) -> None:
+        self.root = directory / "notebooks"
+        self.data_dir = directory / "data"
+        self.log_path = directory / "server.log"
+        self.token = secrets.token_hex(16)
+        self._directory = directory
+        self._config = config
+        self._process: subprocess.Popen[str] | None = None
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._write_config()
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *self._arguments(port)],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            env=self._environ(),
+            cwd=self.root,
+            text=True,
+        )
+        self._reader.start()
+        if not self._ready.wait(_START_LIMIT_S) or self._process.poll() is not None:
+            self.stop()
+            raise RuntimeError(f"JupyterLab did not start:\n{self.log_path.read_text()}")
+
+    def stop(self) -> None:
+        """Stop it with all its kernels."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._reader.join()
+        if process.stderr is not None:
+            process.stderr.close()
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the server over REST; returns the JSON of the answer."""
+        request = urllib.request.Request(  # noqa: S310 - the URL is this server's
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310 - as above
+            content = reply.read()
+        return json.loads(content) if content else None
+
+    def shut_down_sessions(self) -> None:
+        """End all notebooks' kernels, and those without a notebook."""
+        for session in self.api("GET", "/api/sessions"):
+            self.api("DELETE", f"/api/sessions/{session['id']}")
+        for kernel in self.api("GET", "/api/kernels"):
+            self.api("DELETE", f"/api/kernels/{kernel['id']}")
+
+    def _arguments(self, port: int) -> list[str]:
+        arguments = [
+            "--no-browser",
+            "--ip=127.0.0.1",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.root}",
+            "--ServerApp.jpserver_extensions=jupyter_remote_kernels=True",
+            f"--IdentityProvider.token={self.token}",
+            f"--LabApp.workspaces_dir={self._directory / 'workspaces'}",
+            f"--LabApp.user_settings_dir={self._directory / 'settings'}",
+            "--LabApp.expose_app_in_browser=True",
+        ]
+        if os.geteuid() == 0:
+            arguments.append("--allow-root")
+        return arguments
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "JUPYTER_CONFIG_DIR": str(self._directory / "config"),
+            "JUPYTER_DATA_DIR": str(self.data_dir),
+            "JUPYTER_RUNTIME_DIR": str(self._directory / "runtime"),
+            "IPYTHONDIR": str(self._directory / "ipython"),
+        }
+
+    def _write_config(self) -> None:
+        pages = self._directory / "config" / "labconfig"
+        pages.mkdir(parents=True)
+        (pages / "page_config.json").write_text(json.dumps(PAGE_CONFIG))
+        (pages.parent / "jupyter_server_config.py").write_text(self._config)
+        self.root.mkdir()
+
+    def _read_log(self) -> None:
+        # The pipe must be read until the end, or the server would stand still on a full one.
+        if self._process is None or self._process.stderr is None:
+            return
+        with self.log_path.open("w") as log:
+            for line in self._process.stderr:
+                log.write(line)
+                log.flush()
+                if " is running at:" in line:
+                    self._ready.set()
+        self._ready.set()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
