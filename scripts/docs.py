@@ -54,7 +54,7 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def describe_configuration() -> str:
     """Return the traits with their default values and help."""
     rows = []
-    for name, trait in RemoteKernelsConfig.class_own_traits(config=True).items():
+    for name, trait in sorted(RemoteKernelsConfig.class_own_traits(config=True).items()):
         default = "see below" if name == "environments" else _code(trait.default_value)
         rows.append((_code(f"c.RemoteKernels.{name}"), default, trait.help))
     return make_table(("setting", "default", "meaning"), rows)

@@ -63,7 +63,7 @@ class Operations:
     def __init__(self, tell: Callable[[Operation], None]) -> None:
         self._tell = tell
         self._all: OrderedDict[str, Operation] = OrderedDict()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._cancels: dict[str, Cancel] = {}
 
     def start(
@@ -90,9 +90,10 @@ class Operations:
         self._all[operation.id] = operation
         if cancel is not None:
             self._cancels[operation.id] = cancel
-        self._tasks[operation.id] = asyncio.get_running_loop().create_task(
-            self._follow(operation, work)
-        )
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks[operation.id] = task
+        # Not a coroutine around the work: one that is cancelled before it starts never runs.
+        task.add_done_callback(lambda ended: self._finish(operation, ended))
         self._tell(operation)
         self._drop_old()
         return operation
@@ -142,8 +143,11 @@ class Operations:
                 reason="not_cancellable",
                 hint="Wait until it is over.",
             )
-        self._tasks[operation_id].cancel()
+        task = self._tasks[operation_id]
+        task.cancel()
         await cancel()
+        # So that the answer to who cancelled says how it is now.
+        await asyncio.wait({task})
         return operation
 
     async def close(self) -> None:
@@ -158,20 +162,14 @@ class Operations:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, operation: Operation, work: Coroutine[Any, Any, Any]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
+    def _finish(self, operation: Operation, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
             operation.state = "cancelled"
-        except RemoteKernelsError as error:
-            operation.state, operation.error = "failed", error
-        except Exception as error:  # noqa: BLE001 - see the next line
-            # Jupyter's managers raise whatever they like; the user has to hear of it anyway.
-            _log.exception("operation %s of %s failed", operation.kind, operation.runtime_id)
-            operation.state = "failed"
-            operation.error = RemoteKernelsError(str(error) or type(error).__name__)
-        else:
+        elif error is None:
             operation.state = "succeeded"
+        else:
+            operation.state, operation.error = "failed", _translate(operation, error)
         operation.finished_s = time.time()
         self._tasks.pop(operation.id, None)
         self._cancels.pop(operation.id, None)
@@ -182,3 +180,14 @@ class Operations:
             with contextlib.suppress(KeyError):
                 if self._all[operation_id].state != "running":
                     del self._all[operation_id]
+
+
+def _translate(operation: Operation, error: BaseException) -> RemoteKernelsError:
+    """Return what to tell the user, who has to hear of every failure.
+
+    Jupyter's managers raise whatever they like; what is not ours goes into the log as well.
+    """
+    if isinstance(error, RemoteKernelsError):
+        return error
+    _log.error("%s of %s failed", operation.kind, operation.runtime_id, exc_info=error)
+    return RemoteKernelsError(str(error) or type(error).__name__)

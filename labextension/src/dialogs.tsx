@@ -34,7 +34,9 @@ export async function askEnvironment(
   if (!button.accept) {
     return null;
   }
-  return environments.find(({ display_name }) => display_name === value) ?? null;
+  return (
+    environments.find(({ display_name }) => display_name === value) ?? null
+  );
 }
 
 /** Ask before a restart. `ask` is false when the user does not want to be asked again. */
@@ -76,7 +78,8 @@ export async function confirmTerminate(
   runtime: IRuntime,
   trans: TranslationBundle
 ): Promise<boolean> {
-  const isQueued = runtime.phase === 'submitted' || runtime.phase === 'starting';
+  const isQueued =
+    runtime.phase === 'submitted' || runtime.phase === 'starting';
   const { button } = await showDialog({
     title: trans.__('Terminate Runtime?'),
     body: (

@@ -351,6 +351,7 @@ def test_same_id_and_same_token_are_conflicts(plane, launch):
 
 def test_id_of_an_ended_runtime_can_be_used_again(engine, launch):
     first = launch()
+    first.until(lambda driver: driver.job.is_submitted)
     first.on(first.driver.stop())
     second = launch()
     second.until(lambda driver: driver.job.is_submitted)

@@ -62,8 +62,7 @@ export class LogView extends ReactWidget {
 
   protected override onUpdateRequest(msg: Message): void {
     const { node } = this;
-    const isAtEnd =
-      node.scrollHeight - node.scrollTop - node.clientHeight < 20;
+    const isAtEnd = node.scrollHeight - node.scrollTop - node.clientHeight < 20;
     super.onUpdateRequest(msg);
     if (isAtEnd) {
       void this.renderPromise?.then(() => {

@@ -175,7 +175,7 @@ function addRuntimeCommand(
 function addRuntimeCommands(context: ICommandContext): void {
   const { remoteKernels, trans } = context;
   addRuntimeCommand(context, CommandIDs.interrupt, {
-    label: trans.__('Interrupt Remote Kernel'),
+    label: trans.__('Interrupt Kernel'),
     caption: trans.__('Stop the code that the kernel is running'),
     icon: stopIcon,
     failure: trans.__('The kernel could not be interrupted'),
@@ -183,7 +183,7 @@ function addRuntimeCommands(context: ICommandContext): void {
     run: runtime => remoteKernels.interrupt(runtime.id)
   });
   addRuntimeCommand(context, CommandIDs.restart, {
-    label: trans.__('Restart Remote Kernel…'),
+    label: trans.__('Restart Kernel…'),
     caption: trans.__('Start the kernel anew in its runtime'),
     icon: refreshIcon,
     failure: trans.__('The kernel could not be restarted'),
@@ -260,17 +260,21 @@ function addOpenNotebook(context: ICommandContext): void {
     args: {
       path: {
         type: 'string',
-        description: 'Which notebook; without it the first one that is connected.'
+        description:
+          'Which notebook; without it the first one that is connected.'
       }
     },
     run: async (runtime, args) => {
-      const connected = runtime.notebooks.find(({ type }) => type === 'notebook');
+      const connected = runtime.notebooks.find(
+        ({ type }) => type === 'notebook'
+      );
       const path = (args.path as string | undefined) ?? connected?.path;
       if (path) {
         await app.commands.execute('docmanager:open', { path });
       } else {
         await app.commands.execute('notebook:create-new', {
-          kernelId: runtime.id
+          kernelId: runtime.id,
+          kernelName: runtime.kernel_name
         });
       }
     }

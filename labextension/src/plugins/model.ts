@@ -57,7 +57,10 @@ export const modelPlugin: JupyterFrontEndPlugin<IRemoteKernels> = {
 
     const documents = new Map<string, string>();
     // A document that is opened, moved or closed changes what uses its runtime.
-    const onSessionsChanged = (_: unknown, sessions: Session.IModel[]): void => {
+    const onSessionsChanged = (
+      _: unknown,
+      sessions: Session.IModel[]
+    ): void => {
       const now = new Map<string, string>();
       for (const { kernel, path } of sessions) {
         if (kernel) {

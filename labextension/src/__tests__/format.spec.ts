@@ -1,0 +1,110 @@
+import type { IRuntime } from '../api';
+import {
+  describeBadge,
+  describeState,
+  describeUsage,
+  formatBytes,
+  isComing,
+  memoryShare
+} from '../format';
+
+const trans = {
+  __: (text: string, ...args: unknown[]) =>
+    args.reduce<string>(
+      (result, arg, index) => result.replace(`%${index + 1}`, String(arg)),
+      text
+    )
+} as unknown as Parameters<typeof describeState>[1];
+
+function runtime(changes: Partial<IRuntime> = {}): IRuntime {
+  return {
+    id: 'r',
+    name: 'Python (remote)',
+    tag: null,
+    environment: 'python',
+    environment_display_name: 'Python (remote)',
+    kernel_name: 'remote-python',
+    provider: 'local',
+    phase: 'running',
+    target: 'running',
+    reachability: { state: 'ok', since: null },
+    execution_state: 'idle',
+    step: null,
+    engine: { state: null, message: null },
+    created_at: '2026-01-01T00:00:00Z',
+    started_at: null,
+    last_activity: null,
+    resources: { cpu: null, memory_bytes: null, gpu: null },
+    usage: {
+      cpu_percent: null,
+      memory_bytes: null,
+      memory_limit_bytes: null,
+      cpu_time_s: null
+    },
+    executions: 0,
+    connections: 0,
+    notebooks: [],
+    exit: null,
+    ...changes
+  };
+}
+
+describe('formatBytes', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1536, '1.5 KiB'],
+    [400 * 2 ** 20, '400 MiB']
+  ])('formats %d as %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe('describeState', () => {
+  it('says what the queue says', () => {
+    const queued = runtime({
+      phase: 'submitted',
+      engine: { state: 'queued', message: 'Waiting for resources' }
+    });
+    expect(describeState(queued, trans).kind).toBe('queued');
+    expect(describeBadge(queued, trans).label).toBe(
+      'Queued: Waiting for resources'
+    );
+    expect(isComing(queued)).toBe(true);
+  });
+
+  it('does not take unreachable for dead', () => {
+    const away = runtime({ reachability: { state: 'unknown', since: null } });
+    expect(describeState(away, trans).kind).toBe('unreachable');
+  });
+
+  it('tells busy from idle and dead', () => {
+    const kind = (execution_state: IRuntime['execution_state']) =>
+      describeState(runtime({ execution_state }), trans).kind;
+    expect([kind('idle'), kind('busy'), kind('dead')]).toEqual([
+      'idle',
+      'busy',
+      'failed'
+    ]);
+  });
+});
+
+describe('usage', () => {
+  it('is empty when nothing is known', () => {
+    expect(describeUsage(runtime(), trans)).toBe('');
+    expect(memoryShare(runtime())).toBeNull();
+  });
+
+  it('shows the memory beside its limit', () => {
+    const usage = {
+      cpu_percent: 12.4,
+      memory_bytes: 100 * 2 ** 20,
+      memory_limit_bytes: 400 * 2 ** 20,
+      cpu_time_s: 1
+    };
+    expect(describeUsage(runtime({ usage }), trans)).toBe(
+      'CPU 12 % · Memory 100 MiB / 400 MiB'
+    );
+    expect(memoryShare(runtime({ usage }))).toBe(0.25);
+  });
+});

@@ -1,0 +1,428 @@
+"""The known traps of putting something that is no local process behind jupyter_client.
+
+One test each; the numbers are those of the list in ``docs/developers/rest.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import sys
+import warnings
+
+import psutil
+import pytest
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_server.services.kernels.kernelmanager import (
+    AsyncMappingKernelManager,
+    ServerKernelManager,
+)
+
+from jupyter_remote_kernels.jupyter import kernel_manager as our_managers
+from jupyter_remote_kernels.testing.doubles import QueueingProvider, installed
+from tests.server.processes import labelled_processes
+
+ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+FAILS_ONCE = """
+import os, runpy, sys
+mark = os.environ["MARK"]
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    sys.exit(7)
+sys.argv = ["ipykernel_launcher", "-f", sys.argv[1]]
+runpy.run_module("ipykernel_launcher", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def environments(tmp_path):
+    return {
+        "python": {},
+        "queued": {"provider": "queueing", "options": {"queue_s": 600}},
+        "fails-once": {
+            "argv": [sys.executable, "-c", FAILS_ONCE, "{connection_file}"],
+            "env": {"MARK": str(tmp_path / "mark")},
+        },
+    }
+
+
+@pytest.fixture
+def providers(tmp_path):
+    with installed(QueueingProvider(folder=tmp_path / "queue")):
+        yield
+
+
+@pytest.fixture
+def server_settings():
+    # The same paths as with the defaults, walked faster.
+    return {
+        "KernelRestarter": {"time_to_dead": 0.3},
+        "KernelManager": {"shutdown_wait_time": 0.6},
+    }
+
+
+@pytest.fixture
+def agent(jp_data_dir):
+    """Find the agent's process of a runtime."""
+
+    def find(runtime_id):
+        found = labelled_processes(jp_data_dir, f"jrk-{runtime_id}")
+        (pid,) = [pid for pid, line in found.items() if "jupyter_remote_kernels.agent" in line]
+        return psutil.Process(pid)
+
+    return find
+
+
+@pytest.fixture
+def manager(jp_serverapp):
+    """Return the kernel manager of one kernel."""
+    return jp_serverapp.kernel_manager.get_kernel
+
+
+@pytest.fixture
+def connect(manager):
+    """Connect jupyter_client's own client, which never heard of us."""
+    clients = []
+
+    async def open_client(kernel_id):
+        client = AsyncKernelClient(connection_file=manager(kernel_id).connection_file)
+        client.load_connection_file()
+        client.start_channels()
+        clients.append(client)
+        await client.wait_for_ready(timeout=30)
+        return client
+
+    yield open_client
+    for client in clients:
+        client.stop_channels()
+
+
+async def run(client, code):
+    """Run a cell with jupyter_client; returns what it printed."""
+    text = []
+
+    def show(message):
+        if message["msg_type"] == "stream":
+            text.append(message["content"]["text"])
+
+    await client.execute_interactive(code, timeout=30, output_hook=show)
+    return "".join(text)
+
+
+async def until_idle(api, events, runtime_id):
+    """Wait until a runtime's kernel can run cells."""
+    while (await api("GET", f"/runtimes/{runtime_id}")).body["execution_state"] != "idle":
+        await events.until(runtime_id=runtime_id)
+
+
+async def test_pitfall_01_unreachable_is_not_dead(
+    api, launch, open_browser, agent, manager, plane, events
+):
+    runtime_id = await launch()
+    browser = await open_browser(runtime_id)
+    await browser.execute("x = 42")
+    process = agent(runtime_id)
+    process.suspend()
+    try:
+        # The connection breaks, and the machine over there does not answer.
+        transport = plane.find(runtime_id).link._channels._websocket._transport
+        plane.background._loop.call_soon_threadsafe(transport.abort)
+        await events.until(action="reachability", runtime_id=runtime_id)
+        assert await manager(runtime_id).provisioner.poll() is None
+        assert await manager(runtime_id).is_alive()
+        runtime = (await api("GET", f"/runtimes/{runtime_id}")).body
+        assert (runtime["phase"], runtime["reachability"]["state"]) == ("running", "unknown")
+        assert runtime["execution_state"] == "unknown"
+        cell = await browser.begin("print(x)")
+    finally:
+        process.resume()
+    # Nothing was restarted: what the kernel knew is still there, and the cell was not lost.
+    assert (await browser.finish(cell)).text == "42\n"
+    assert agent(runtime_id).pid == process.pid
+
+
+async def test_pitfall_02_stubborn_kernel_is_restarted_without_its_agent(
+    api, launch, open_browser, agent, tmp_path
+):
+    runtime_id = await launch()
+    browser = await open_browser(runtime_id)
+    before = agent(runtime_id).pid
+    await browser.begin(
+        "import signal\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('deaf', flush=True)\n"
+        "while True: pass"
+    )
+    await browser.until(lambda m: m["msg_type"] == "stream")
+    # Ends only by a kill, which jupyter_client announces as no restart.
+    reply = await api.fetch("POST", f"/api/kernels/{runtime_id}/restart", b"{}")
+    assert reply.status == 200
+    assert (await browser.execute("print('new')")).text == "new\n"
+    assert agent(runtime_id).pid == before
+
+
+async def test_pitfall_03_kernel_hears_of_the_shutdown_before_its_job_is_stopped(
+    api, launch, open_browser, tmp_path
+):
+    runtime_id = await launch()
+    browser = await open_browser(runtime_id)
+    goodbye = tmp_path / "goodbye"
+    await browser.execute(
+        f"import atexit, pathlib\natexit.register(pathlib.Path({str(goodbye)!r}).touch)"
+    )
+    await api("DELETE", f"/runtimes/{runtime_id}")
+    assert goodbye.exists()
+
+
+async def test_pitfall_04_server_that_ends_takes_its_runtimes_along(
+    jp_serverapp, launch, plane, jp_data_dir
+):
+    runtime_id = await launch()
+    await jp_serverapp._cleanup()
+    assert not labelled_processes(jp_data_dir)
+    record = await plane.run(plane.services.registry.get(runtime_id))
+    assert record.phase.value == "stopped"
+
+
+async def test_pitfall_05_connection_file_tells_the_truth_also_after_a_restart(
+    launch, manager, connect, jp_serverapp, plane
+):
+    runtime_id = await launch()
+    kernel = manager(runtime_id)
+
+    def told():
+        with open(kernel.connection_file) as file:
+            info = json.load(file)
+        return {key: value for key, value in info.items() if key.endswith("_port")}, info["key"]
+
+    before = told()
+    bound = plane.find(runtime_id).bridge.connection
+    assert before == ({k: v for k, v in bound.items() if k.endswith("_port")}, bound["key"].decode())
+    assert isinstance(kernel.session.key, bytes)
+    assert os.stat(kernel.connection_file).st_mode & 0o077 == 0
+    client = await connect(runtime_id)
+    assert await run(client, "print(1)") == "1\n"
+    await jp_serverapp.kernel_manager.restart_kernel(runtime_id)
+    assert told() == before
+    assert await run(client, "print(2)") == "2\n"
+
+
+async def test_pitfall_06_early_death_asks_for_new_ports_and_stays_reachable(
+    api, events, open_browser, manager, connect
+):
+    reply = await api("POST", "/runtimes", {"environment": "fails-once"})
+    runtime_id = reply.body["id"]
+    browser = await open_browser(runtime_id)
+    ports = manager(runtime_id).shell_port
+    # Nobody can run this one; it is told why.
+    outcome = await browser.execute("print('first try')")
+    assert outcome.reply["evalue"] == "the kernel ended by itself with exit code 7"
+    # The restarter finds it dead before it ever was alive, and restarts it with "newports".
+    await until_idle(api, events, runtime_id)
+    assert (await browser.execute("print('second try')")).text == "second try\n"
+    client = await connect(runtime_id)
+    assert await run(client, "print('by its file')") == "by its file\n"
+    assert manager(runtime_id).shell_port == ports
+
+
+async def test_pitfall_07_instances_do_not_share_their_connection(launch, manager):
+    first, second = [manager(await launch()).provisioner for _ in range(2)]
+    assert first.connection_info["shell_port"] != second.connection_info["shell_port"]
+    assert KernelProvisionerBase.connection_info == {}
+
+
+async def test_pitfall_08_kernelspecs_hold_no_secret(api, launch, plane, jp_auth_header):
+    runtime_id = await launch()
+    served = (await api.fetch("GET", "/api/kernelspecs")).raw.decode()
+    driver = plane.find(runtime_id)
+    secrets = [driver.record.token, driver.bridge.connection["key"].decode()]
+    secrets.append(jp_auth_header["Authorization"].split()[1])
+    for secret in secrets:
+        assert secret not in served
+
+
+async def test_pitfall_09_servers_own_environment_stays_here(
+    api, notebook, open_browser, plane, monkeypatch
+):
+    monkeypatch.setenv("SERVERS_OWN", "not for others")
+    notebook("work.ipynb")
+    model = {
+        "path": "work.ipynb",
+        "name": "work.ipynb",
+        "type": "notebook",
+        "kernel": {"name": "remote-python"},
+    }
+    session = await api.fetch("POST", "/api/sessions", json.dumps(model).encode())
+    runtime_id = session.body["kernel"]["id"]
+    # A session passes a copy of everything; what may leave the machine is what it added.
+    sent = plane.find(runtime_id).record.command.env
+    assert set(sent) == {"JPY_SESSION_NAME"}
+    browser = await open_browser(runtime_id)
+    outcome = await browser.execute("import os; print(os.environ['JPY_SESSION_NAME'])")
+    assert outcome.text.endswith("work.ipynb\n")
+
+
+async def test_pitfall_10_jupyters_routes_take_no_options_and_ours_do(
+    api, launch, jp_serverapp
+):
+    told = asyncio.Queue()
+
+    async def listen(logger, schema_id, data):
+        told.put_nowait((data["action"], data.get("status")))
+
+    jp_serverapp.event_logger.add_listener(schema_id=ACTIONS, listener=listen)
+    body = json.dumps({"name": "remote-python", "tag": "ignored", "env": {"A": "b"}}).encode()
+    kernel_id = (await api.fetch("POST", "/api/kernels", body)).body["id"]
+    assert (await api("GET", f"/runtimes/{kernel_id}")).body["tag"] is None
+    for action in ("interrupt", "restart"):
+        await api.fetch("POST", f"/api/kernels/{kernel_id}/{action}", b"{}")
+    await api.fetch("DELETE", f"/api/kernels/{kernel_id}")
+    seen = [await told.get() for _ in range(4)]
+    assert seen == [(a, "success") for a in ("start", "interrupt", "restart", "shutdown")]
+    tagged = await launch(tag="taken")
+    assert (await api("GET", f"/runtimes/{tagged}")).body["tag"] == "taken"
+
+
+@pytest.mark.parametrize("pending", [False, True])
+class TestPitfall11:
+    @pytest.fixture
+    def server_settings(self, pending):
+        return {"MultiKernelManager": {"use_pending_kernels": pending}}
+
+    async def test_pitfall_11_queued_kernel_can_be_interrupted_and_deleted(
+        self, api, events, manager, tmp_path
+    ):
+        body = json.dumps({"name": "remote-queued"}).encode()
+        kernel = (await api.fetch("POST", "/api/kernels", body)).body
+        await events.until(action="engine")
+        await manager(kernel["id"]).ready  # before, Jupyter itself refuses an interrupt
+        assert (await api("GET", f"/runtimes/{kernel['id']}")).body["phase"] == "submitted"
+        route = f"/api/kernels/{kernel['id']}"
+        assert (await api.fetch("POST", f"{route}/interrupt", b"{}")).status == 204
+        assert (await api.fetch("DELETE", route)).status == 204
+        # With pending kernels the answer comes first.
+        await events.until(action="phase", phase="stopped")
+        assert list((tmp_path / "queue").glob("*.json")) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["RemoteKernelManager", "RemoteMappingKernelManager", "RemoteMultiKernelManager"],
+)
+def test_pitfall_12_overridden_methods_are_bound_under_both_names(name):
+    ours = getattr(our_managers, name)
+    for cls in ours.__mro__:
+        if cls.__module__ != our_managers.__name__:
+            continue
+        for attribute, method in vars(cls).items():
+            if attribute.startswith("_async_"):
+                public = attribute.removeprefix("_async_")
+                assert inspect.getattr_static(ours, public) is method, attribute
+            # Somebody else's override under the public name alone would be skipped inside.
+            assert not hasattr(ours, f"_async_{attribute}") or attribute.startswith("_async_")
+
+
+async def test_pitfall_12_runtimes_are_listed(api, launch):
+    runtime_id = await launch()
+    listed = (await api.fetch("GET", "/api/kernels")).body
+    assert [(item["id"], item["name"]) for item in listed] == [(runtime_id, "remote-python")]
+
+
+async def test_pitfall_13_kernelspec_is_known_at_once(launch, manager):
+    kernel = manager(await launch())
+    assert kernel.kernel_spec.display_name == "python (remote)"
+    kernel._kernel_spec = None
+    assert kernel.kernel_spec.language == "python"
+
+
+async def test_pitfall_14_many_clients_on_every_channel(launch, connect):
+    runtime_id = await launch()
+    clients = [await connect(runtime_id) for _ in range(4)]
+    texts = await asyncio.gather(*(run(c, f"print({i})") for i, c in enumerate(clients)))
+    assert texts == ["0\n", "1\n", "2\n", "3\n"]
+    for client in clients:
+        assert await client.is_alive()
+        client.hb_channel.unpause()
+        message_id = client.kernel_info()
+        reply = await client.get_shell_msg(timeout=30)
+        assert reply["parent_header"]["msg_id"] == message_id
+        control = client.session.msg("kernel_info_request", {})
+        client.control_channel.send(control)
+        reply = await client.get_control_msg(timeout=30)
+        assert reply["parent_header"]["msg_id"] == control["header"]["msg_id"]
+
+
+@pytest.mark.parametrize("environment", ["python", "queued"])
+async def test_pitfall_15_opening_a_websocket_asks_the_kernel_nothing(
+    api, open_browser, environment
+):
+    body = json.dumps({"name": f"remote-{environment}"}).encode()
+    runtime_id = (await api.fetch("POST", "/api/kernels", body)).body["id"]
+    watcher = await open_browser(runtime_id)
+    assert (await watcher.ask("kernel_info_request"))["status"] == "ok"
+    # Over ZMQ, where the stock connection sends a question every half second.
+    other = await open_browser(runtime_id, protocol=None)
+    assert (await watcher.ask("kernel_info_request"))["status"] == "ok"
+    assert (await other.ask("kernel_info_request"))["status"] == "ok"
+    await other.until(
+        lambda m: m["content"].get("execution_state") == "idle"
+        and m["parent_header"]["session"] == other.session_id
+    )
+    await watcher.until(
+        lambda m: m["content"].get("execution_state") == "idle"
+        and m["parent_header"]["session"] == other.session_id
+    )
+    askers = {m["parent_header"]["session"] for m in watcher._unread if m["parent_header"]}
+    assert askers <= {watcher.session_id, other.session_id}
+
+
+@pytest.mark.parametrize("protocol", ["v1.kernel.websocket.jupyter.org", None])
+async def test_pitfall_16_websocket_of_a_queued_kernel_opens(api, open_browser, protocol):
+    body = json.dumps({"name": "remote-queued"}).encode()
+    runtime_id = (await api.fetch("POST", "/api/kernels", body)).body["id"]
+    browser = await open_browser(runtime_id, protocol=protocol)
+    assert (await browser.ask("kernel_info_request"))["status"] == "ok"
+    assert (await api("GET", f"/runtimes/{runtime_id}")).body["phase"] == "submitted"
+
+
+async def test_pitfall_17_activity_is_seen_after_a_restart(api, launch, open_browser):
+    runtime_id = await launch()
+    browser = await open_browser(runtime_id)
+    restarted = await api.fetch("POST", f"/api/kernels/{runtime_id}/restart", b"{}")
+    assert restarted.body["execution_state"] in ("idle", "starting")
+    await browser.execute("pass")
+    before = (await api.fetch("GET", f"/api/kernels/{runtime_id}")).body
+    assert before["execution_state"] == "idle"
+    cell = await browser.begin("print('on', flush=True)\nwhile True: pass")
+    await browser.until(lambda m: m["msg_type"] == "stream" and m["content"]["text"] == "on\n")
+    during = (await api.fetch("GET", f"/api/kernels/{runtime_id}")).body
+    assert during["execution_state"] == "busy"
+    assert during["last_activity"] > before["last_activity"]
+    await api("POST", f"/runtimes/{runtime_id}/interrupt")
+    await browser.finish(cell)
+    assert (await api.fetch("GET", f"/api/kernels/{runtime_id}")).body["execution_state"] == "idle"
+
+
+async def test_pitfall_18_restart_keeps_the_allocation(api, launch, open_browser, agent):
+    runtime_id = await launch()
+    browser = await open_browser(runtime_id)
+    pids = "import os; print(os.getppid(), os.getpid())"
+    agent_before, kernel_before = (await browser.execute(pids)).text.split()
+    assert int(agent_before) == agent(runtime_id).pid
+    await api.fetch("POST", f"/api/kernels/{runtime_id}/restart", b"{}")
+    agent_after, kernel_after = (await browser.execute(pids)).text.split()
+    assert agent_after == agent_before
+    assert kernel_after != kernel_before
+
+
+def test_pitfall_19_managers_have_the_bases_that_jupyter_server_wants():
+    assert issubclass(our_managers.RemoteKernelManager, ServerKernelManager)
+    assert issubclass(our_managers.RemoteMappingKernelManager, AsyncMappingKernelManager)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        our_managers.RemoteMappingKernelManager()
+
