@@ -182,7 +182,8 @@ class RuntimeDriver:
         self.bridge.detach(kernel_gone=True)
         self.bridge.activity.execution_state = "starting"
         self._kernel_exit = None
-        await self.link.client.restart(command.argv, command.env)
+        env = {**self.record.environment.env, **command.env}
+        await self.link.client.restart(command.argv, env)
         self._tell("kernel")
 
     async def wait_exit(self) -> int:
@@ -223,6 +224,8 @@ class RuntimeDriver:
         facts: dict[str, Any] = {"exit": None} if self.record.exit is not None else {}
         if self.record.started_s is None:
             facts["started_s"] = time.time()
+            # Idleness begins now, however long the job was in a queue.
+            self.bridge.activity.last_s = time.time()
         self.post(Event.LINK_READY, **facts)
         self._services.background.spawn(
             self._services.registry.remember_kernel_info(
@@ -350,7 +353,9 @@ class RuntimeDriver:
     def _record_exit(self) -> None:
         self.bridge.activity.execution_state = "dead"
         if self.record.exit is not None:
-            _log.info("runtime %s: %s", self.record.id, self.record.exit.message)
+            # An end without an error is what a shutdown looks like.
+            level = logging.DEBUG if self.record.exit.code == 0 else logging.INFO
+            _log.log(level, "runtime %s: %s", self.record.id, self.record.exit.message)
 
     def _reject_held(self) -> None:
         cause = self.record.exit

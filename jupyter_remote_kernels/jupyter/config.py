@@ -23,7 +23,7 @@ class RemoteKernelsConfig(Configurable):
         DEFAULT_ENVIRONMENTS,
         config=True,
         help="""Environments by name. Each is a table with the keys display_name, provider,
-        language, options, resources (cpu, memory, gpu) and env. Without any configuration
+        language, argv, options, resources (cpu, memory, gpu), env and kind. Without any configuration
         there is one, "python", on the provider "local".""",
     )
     silence_timeout_s = Float(

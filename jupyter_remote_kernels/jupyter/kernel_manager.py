@@ -67,6 +67,9 @@ class RemoteKernelManager(ServerKernelManager):
         driver = self.driver
         if driver is None:
             return self._own_last_activity
+        if driver.record.phase in _COMING_UP:
+            # Waiting in a queue is no idleness: the culler must not take it for one.
+            return datetime.now(timezone.utc)
         seen = datetime.fromtimestamp(driver.bridge.activity.last_s, timezone.utc)
         return max(seen, self._own_last_activity or seen)
 
@@ -137,6 +140,13 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
         kernel.reason = ""
         kernel.last_activity = datetime.now(timezone.utc)
         kernel._activity_stream = None  # noqa: SLF001 - declared nowhere upstream, read everywhere
+
+    def _handle_kernel_died(self, kernel_id: str) -> None:
+        """Called when the restarter has given up; upstream only forgets the kernel then."""
+        provisioner = getattr(self._kernels.get(kernel_id), "provisioner", None)
+        super()._handle_kernel_died(kernel_id)  # type: ignore[no-untyped-call]
+        if isinstance(provisioner, RemoteProvisioner):
+            provisioner.abandon()
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
         """Called synchronously for each kernel in REST answers."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_remote_kernels import __version__
+from jupyter_remote_kernels.control.owners import ensure_private_directory
 from jupyter_remote_kernels.model.environments import KERNEL_PREFIX, Environment
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
 
     It is served to everybody who may list kernelspecs, so there is no secret in it.
     """
-    python = str(environment.options.get("python") or sys.executable)
+    python = str(Path(environment.options.get("python") or sys.executable).expanduser())
     carried = environment.to_json()
     del carried["kernel_name"]
     carried["env"] = dict(environment.env)
@@ -79,7 +80,8 @@ def publish(environments: Sequence[Environment], directory: Path) -> Path:
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = directory / "kernels" / digest
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ensure_private_directory(directory)
+        folder.parent.mkdir(exist_ok=True, mode=0o700)
         # Built aside and renamed: another process sees all of it or nothing.
         building = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
         for name, spec in specs.items():

@@ -128,6 +128,11 @@ class RemoteProvisioner(KernelProvisionerBase):
         self._driver = None
         self._running = False
 
+    def abandon(self) -> None:
+        """Called when nobody will ever ask for this kernel again; waits for nothing."""
+        if self._living is not None:
+            self._plane().submit(self._living.stop())
+
     # -- launching ------------------------------------------------------------
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets import default
@@ -27,7 +26,8 @@ class RemoteSessionManager(SessionManager):
             return ":memory:"
         identity = f"{server.root_dir}\0{server.ip}\0{server.port}\0{server.sock}"
         name = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        folder = ensure_private_directory(Path(state_directory()) / "sessions")
+        # One after the other: the mode of a new directory is not that of its new parents.
+        folder = ensure_private_directory(ensure_private_directory(state_directory()) / "sessions")
         path = folder / f"{name}.sqlite3"
         path.touch(mode=0o600)
         return str(path)

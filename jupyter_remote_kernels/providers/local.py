@@ -62,7 +62,7 @@ class LocalProvider(Provider):
     """
 
     name = "local"
-    capabilities = frozenset({"signal", "limits", "logs"})
+    capabilities = frozenset({"signal", "limits", "logs", "same_files"})
     poll_interval_s = 5.0
 
     def __init__(self, agent_command: Sequence[str] = AGENT_COMMAND) -> None:

@@ -40,6 +40,15 @@ export function formatBytes(bytes: number): string {
   return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
 }
 
+/** Format a part of a whole; the unit is said once when it is the same. */
+export function formatShare(part: number, whole: number): string {
+  const [first, second] = [formatBytes(part), formatBytes(whole)];
+  const [amount, unit] = first.split(' ');
+  return second.endsWith(` ${unit}`)
+    ? `${amount} / ${second}`
+    : `${first} / ${second}`;
+}
+
 /** Format a moment as the time of day, with the date when it was another day. */
 export function formatTime(iso: string, now: Date = new Date()): string {
   const then = new Date(iso);
@@ -120,13 +129,9 @@ function describeRunning(
   }
 }
 
-/** What the engine says, and the step of the launch when that says something more. */
+/** What the engine says; while it says nothing, the step of the launch. */
 export function engineWords(runtime: IRuntime): string {
-  const { message, state } = runtime.engine;
-  const words = [message || state, runtime.step].filter(
-    (text): text is string => !!text
-  );
-  return [...new Set(words)].join(' · ');
+  return runtime.engine.message || runtime.step || '';
 }
 
 /**
@@ -159,11 +164,10 @@ export function describeUsage(
     parts.push(trans.__('CPU %1 %', Math.round(cpu_percent)));
   }
   if (memory_bytes !== null) {
-    const used = formatBytes(memory_bytes);
     parts.push(
       memory_limit_bytes === null
-        ? trans.__('Memory %1', used)
-        : trans.__('Memory %1 / %2', used, formatBytes(memory_limit_bytes))
+        ? trans.__('Memory %1', formatBytes(memory_bytes))
+        : trans.__('Memory %1', formatShare(memory_bytes, memory_limit_bytes))
     );
   }
   return parts.join(' · ');

@@ -13,15 +13,15 @@ function icon(name: string, body: string): LabIcon {
   });
 }
 
-const stroke = 'fill="none" stroke-width="2" stroke-linecap="round"';
+// As a style: the theme's classes fill whatever has a `fill` attribute, even that of `none`.
+const stroke = 'style="fill:none" stroke-width="2" stroke-linecap="round"';
 
-/** A chip with a link to elsewhere: the panel's icon. */
+/** A prompt in a cloud: the panel's icon. */
 export const remoteKernelsIcon = icon(
   'panel',
   `<g class="jp-icon3 jp-icon-selectable" fill="#616161">
-    <path d="M19.4 9.2A7.5 7.5 0 0 0 5.3 7.6 6 6 0 0 0 6 19.5h1.2v-2H6a4 4 0 0 1-.3-8l.9-.1.3-.8a5.5 5.5 0 0 1 10.5 1.5l.2 1 1 .1A3.2 3.2 0 0 1 18 17.5h-1.2v2H18a5.2 5.2 0 0 0 1.4-10.3z"/>
-    <path fill-rule="evenodd" d="M10 13.2h4a.8.8 0 0 1 .8.8v4a.8.8 0 0 1-.8.8h-4a.8.8 0 0 1-.8-.8v-4a.8.8 0 0 1 .8-.8zm.8 1.6v2.4h2.4v-2.4z"/>
-    <path d="M10.2 11.2h1.2v2h-1.2zm2.4 0h1.2v2h-1.2zm-2.4 7.6h1.2v2h-1.2zm2.4 0h1.2v2h-1.2z"/>
+    <path d="M18 20H6.2a5.2 5.2 0 0 1-.7-10.35A7 7 0 0 1 18.9 9.1 5.5 5.5 0 0 1 18 20zM11.9 6a5 5 0 0 0-4.6 3.9l-.2 1-1 .1A3.2 3.2 0 0 0 6.2 18H18a3.5 3.5 0 0 0 .3-7l-1.2-.1-.2-1A5 5 0 0 0 11.9 6z"/>
+    <path d="m8.6 11.4 1.2-1.2L13 13.3l-3.2 3.1-1.2-1.2 2-1.9zM13 15h3.5v1.6H13z"/>
   </g>`
 );
 

@@ -4,6 +4,7 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type {
   ExecutionState,
   IEnvironment,
+  IExit,
   ILaunchRequest,
   ILogPage,
   IRemoteKernelsApi,
@@ -78,6 +79,16 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     return this._runtimes.get(id);
   }
 
+  lastExit(id: string): IExit | null {
+    return this._runtimes.get(id)?.exit ?? this._exits.get(id) ?? null;
+  }
+
+  forgetExit(id: string): void {
+    if (this._exits.delete(id)) {
+      this._emitChanged();
+    }
+  }
+
   async refresh(): Promise<void> {
     const generation = ++this._generation;
     try {
@@ -113,7 +124,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     } catch (error) {
       // Gone is an answer; anything else leaves what we know, and the next refresh tells more.
       if (RemoteKernelsError.from(error).status === 404) {
-        this._runtimes.delete(id);
+        this._remove(id);
       }
     }
     this._emitChanged();
@@ -165,6 +176,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
   }
 
   async restart(id: string): Promise<void> {
+    this._exits.delete(id);
     await this._api.restart(id);
     this.invalidate(id);
   }
@@ -187,7 +199,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     const known = new Set(runtimes.map(runtime => runtime.id));
     for (const id of [...this._runtimes.keys()]) {
       if (!known.has(id)) {
-        this._runtimes.delete(id);
+        this._remove(id);
       }
     }
     for (const runtime of runtimes) {
@@ -195,9 +207,17 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     }
   }
 
+  private _remove(id: string): void {
+    this._runtimes.delete(id);
+    this._exits.delete(id);
+  }
+
   private _put(runtime: IRuntime): void {
     const before = this._runtimes.get(runtime.id);
     this._runtimes.set(runtime.id, runtime);
+    if (runtime.exit) {
+      this._exits.set(runtime.id, runtime.exit);
+    }
     // The first sight of a runtime is no news: it may have ended long ago.
     if (before && runtime.exit && !sameExit(before, runtime)) {
       this._kernelEnded.emit({ runtime, exit: runtime.exit });
@@ -216,6 +236,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
 
   private readonly _api: IRemoteKernelsApi;
   private readonly _runtimes = new Map<string, IRuntime>();
+  private readonly _exits = new Map<string, IExit>();
   private readonly _timers = new Map<string, ReturnType<typeof setTimeout>>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _kernelEnded = new Signal<this, IKernelEnd>(this);

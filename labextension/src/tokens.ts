@@ -52,6 +52,16 @@ export interface IRemoteKernels {
 
   find(id: string): IRuntime | undefined;
 
+  /**
+   * Why the runtime's kernel last ended by itself.
+   *
+   * The server forgets it when the kernel is back; a person who comes back later does not.
+   */
+  lastExit(id: string): IExit | null;
+
+  /** Forget the last exit: somebody has taken note of it. */
+  forgetExit(id: string): void;
+
   /** Read everything again. Never rejects: see `status` and `error`. */
   refresh(): Promise<void>;
 

@@ -10,6 +10,7 @@ import functools
 import os
 import signal
 import sys
+from typing import Any
 
 from jupyter_remote_kernels.control import job
 from jupyter_remote_kernels.control.launch import ControlSettings
@@ -24,7 +25,7 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def say(*words):
+def say(*words: object):
     print(*words, flush=True)
 
 
@@ -45,7 +46,7 @@ def kill_at(point):
         real = getattr(owner, method)
 
         @functools.wraps(real)
-        def call(*arguments, **fields):
+        def call(*arguments: Any, **fields: Any):
             here = name(fields) == step
             if here and side == "before":
                 die()
@@ -62,7 +63,7 @@ def kill_at(point):
     if point == "stop:after":
         real_stop = FailingProvider.stop
 
-        async def stop(*arguments):
+        async def stop(*arguments: Any):
             await real_stop(*arguments)
             die()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from jupyter_client import BlockingKernelClient
 
 from benchmarks import tiny_kernel
 from jupyter_remote_kernels.control.registry import Registry
@@ -17,6 +20,7 @@ from jupyter_remote_kernels.model.phases import FINAL_PHASES
 from jupyter_remote_kernels.testing.doubles import write_entry_points
 from tests.server.processes import labelled_processes
 
+LIMIT_S = 20.0
 LAUNCHER = Path(__file__).with_name("launcher.py")
 TINY = (sys.executable, tiny_kernel.__file__, "{connection_file}")
 IPYKERNEL = (sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
@@ -82,7 +86,7 @@ class Home:
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text(json.dumps(spec))
 
-    def run(self, *arguments, **variables):
+    def run(self, *arguments: str, **variables: str):
         """Start the launcher; its standard streams are pipes."""
         return subprocess.Popen(
             [sys.executable, str(LAUNCHER), *arguments],
@@ -92,6 +96,19 @@ class Home:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @contextmanager
+    def running(self, *arguments: str, **variables: str):
+        """Run a launcher whose kernel has answered; gives the process and the kernel's id."""
+        with self.run(*arguments, **variables) as process:
+            try:
+                word, _, kernel_id = process.stdout.readline().strip().partition(" ")
+                if word != "running":
+                    raise AssertionError(process.communicate(timeout=10))
+                yield process, kernel_id
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
 
     def start_again(self):
         """Start a new process over the same directories, and let it end."""
@@ -134,3 +151,100 @@ class Home:
 
 def _names(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def tell(process, word):
+    """Write a line to a process."""
+    process.stdin.write(f"{word}\n")
+    process.stdin.flush()
+
+
+class Handle:
+    """A runtime of a control plane in this process, with a client of its kernel."""
+
+    def __init__(self, plane, driver):
+        self.plane = plane
+        self.driver = driver
+        self.client = BlockingKernelClient()
+        self.client.load_connection_info(driver.bridge.connection)
+        self.client.start_channels()
+
+    def on(self, work, timeout_s=LIMIT_S):
+        """Run a coroutine on the control plane's loop."""
+        return self.plane.submit(work).result(timeout_s)
+
+    def until(self, predicate, timeout_s=LIMIT_S):
+        """Wait for a change after which the predicate holds.
+
+        A few things that tests look at are told to nobody; they are looked at again soon.
+        """
+
+        async def wait():
+            while not predicate(self.driver):
+                changed = self.plane.services.changed(self.driver.record.id)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(changed, 0.02)
+
+        self.on(asyncio.wait_for(wait(), timeout_s))
+
+    def until_phase(self, phase):
+        """Wait for a phase."""
+        self.until(lambda driver: driver.record.phase is phase)
+
+    def settle(self):
+        """Wait until the kernel answers."""
+        self.on(self.driver.wait_settled())
+
+    def stop(self):
+        """Terminate it; returns when it is gone."""
+        self.on(self.driver.stop())
+
+    @property
+    def phase(self):
+        """Its phase."""
+        return self.driver.record.phase
+
+    @property
+    def agent_pid(self):
+        """Process id of its agent."""
+        return self.driver.record.checkpoint["pid"]
+
+    def kernel_pid(self):
+        """Ask the agent for its kernel's process id."""
+        return self.on(self._status())["kernel_pid"]
+
+    async def _status(self):
+        answer = await self.driver.link.client._fetch("GET", "/api/remote-kernels/status")
+        return json.loads(answer.body)
+
+    def send(self, code):
+        """Send a cell and return its id."""
+        return self.client.execute(code)
+
+    def outcome(self, msg_id):
+        """Return the reply to a cell and everything that was published for it."""
+        reply = self.client.get_shell_msg(timeout=LIMIT_S)
+        while reply["parent_header"].get("msg_id") != msg_id:
+            reply = self.client.get_shell_msg(timeout=LIMIT_S)
+        published = []
+        while True:
+            message = self.client.get_iopub_msg(timeout=LIMIT_S)
+            if message["parent_header"].get("msg_id") == msg_id:
+                published.append(message)
+                if message["content"].get("execution_state") == "idle":
+                    return reply["content"], published
+
+    def execute(self, code):
+        """Run a cell and return what the tiny kernel publishes as its result."""
+        reply, published = self.outcome(self.send(code))
+        assert reply["status"] == "ok", reply
+        (result,) = [m["content"] for m in published if m["msg_type"] == "execute_result"]
+        assert result["data"]["text/plain"] == code
+        return result["execution_count"]
+
+    def next_state(self, msg_id):
+        """Return the next execution state that is published for a cell."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=LIMIT_S)
+            if message["parent_header"].get("msg_id") == msg_id:
+                return message["content"].get("execution_state")

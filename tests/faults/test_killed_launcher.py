@@ -5,14 +5,11 @@ Nothing may stay: no process, no record that is not final, no directory, no sock
 
 from __future__ import annotations
 
-import os
 import signal
 
-import psutil
 import pytest
 
 from jupyter_remote_kernels.model.phases import Phase
-from tests.faults.support import IPYKERNEL
 
 # Every commit of a launch and of a stop, before and after, and every side effect in between.
 STEPS = [
@@ -37,7 +34,7 @@ STEPS = [
 PROVIDER_POINTS = ["start:0", "start:1", "start:end", "poll", "endpoint", "stop"]
 
 
-def run_until_killed(home, *arguments):
+def run_until_killed(home, *arguments: str):
     with home.run(*arguments) as process:
         # A launch that gets so far is ended by its user; the points of a stop come then.
         output, errors = process.communicate("shutdown\n", timeout=60)

@@ -11,7 +11,6 @@ from jupyter_remote_kernels.model.environments import Resources
 from jupyter_remote_kernels.providers import cgroups
 
 if TYPE_CHECKING:
-
     from tests.ui.lab_page import LabPage, Notebook
 
 ENVIRONMENT = "Python (remote)"

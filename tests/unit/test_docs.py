@@ -24,7 +24,9 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _SHELL_BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:scripts/|\.ci/|jupyter remote-kernels )[^`]*)`")
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+each_document = pytest.mark.parametrize(
+    "document", PAGES, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 
 def without_code(text):
@@ -68,14 +70,14 @@ def test_outdated_part_is_noticed_and_made_anew(tmp_path):
     assert run_script("--check", page).returncode == 0
 
 
-@each_page
-def test_links_lead_somewhere(page):
+@each_document
+def test_links_lead_somewhere(document):
     broken = []
-    for target in _LINK.findall(without_code(page.read_text(encoding="utf-8"))):
+    for target in _LINK.findall(without_code(document.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
+        file = (document.parent / path).resolve() if path else document
         # Pictures are made from a running JupyterLab, which not everybody has at hand.
         is_optional = file.parent == IMAGES and os.environ.get("CI") != "true"
         leads_on = is_optional or file.exists()
@@ -84,9 +86,9 @@ def test_links_lead_somewhere(page):
     assert broken == []
 
 
-@each_page
-def test_commands_exist(page):
-    for line in commands(page.read_text(encoding="utf-8")):
+@each_document
+def test_commands_exist(document):
+    for line in commands(document.read_text(encoding="utf-8")):
         words = [word for word in shlex.split(line) if "=" not in word or word.startswith("-")]
         program, *rest = words
         if "/" in program:

@@ -103,7 +103,7 @@ describe('usage', () => {
       cpu_time_s: 1
     };
     expect(describeUsage(runtime({ usage }), trans)).toBe(
-      'CPU 12 % · Memory 100 MiB / 400 MiB'
+      'CPU 12 % · Memory 100 / 400 MiB'
     );
     expect(memoryShare(runtime({ usage }))).toBe(0.25);
   });

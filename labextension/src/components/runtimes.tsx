@@ -1,4 +1,4 @@
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import { closeIcon, ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { IConnectedDocument, IRuntime } from '../api';
@@ -16,12 +16,12 @@ import { Blank, CommandButton, Obstacle, type IViewContext } from './common';
 /** The class that context menus and shortcuts select a row by. */
 export const RUNTIME_CLASS = 'jp-RemoteKernels-runtime';
 
+/** Those at hand; the context menu has more. */
 const ROW_ACTIONS = [
   CommandIDs.openNotebook,
   CommandIDs.interrupt,
   CommandIDs.restart,
   CommandIDs.showLogs,
-  CommandIDs.rename,
   CommandIDs.terminate
 ];
 
@@ -186,7 +186,7 @@ function RuntimeRow(props: {
         </div>
         <StateLine runtime={runtime} state={state} />
         <UsageLine context={props.context} runtime={runtime} />
-        <ExitNotice runtime={runtime} />
+        <ExitNotice context={props.context} runtime={runtime} />
         <Documents context={props.context} runtime={runtime} />
       </div>
       <div className="jp-RemoteKernels-actions">
@@ -254,15 +254,36 @@ function UsageLine(props: {
   );
 }
 
-function ExitNotice(props: { runtime: IRuntime }): React.JSX.Element | null {
-  const { exit } = props.runtime;
-  if (!exit || props.runtime.target !== 'running') {
+function ExitNotice(props: {
+  context: IViewContext;
+  runtime: IRuntime;
+}): React.JSX.Element | null {
+  const { remoteKernels, trans } = props.context;
+  const { runtime } = props;
+  const exit = remoteKernels.lastExit(runtime.id);
+  if (!exit || runtime.target !== 'running') {
     return null;
   }
+  const isBack = !runtime.exit;
   return (
     <div className="jp-RemoteKernels-exit">
-      <div>{exit.message}</div>
-      {exit.hint && <div>{exit.hint}</div>}
+      <div className="jp-RemoteKernels-exitText">
+        <div>
+          {isBack ? trans.__('Restarted: %1', exit.message) : exit.message}
+        </div>
+        {exit.hint && <div>{exit.hint}</div>}
+      </div>
+      {isBack && (
+        <button
+          type="button"
+          className="jp-RemoteKernels-action"
+          title={trans.__('Dismiss')}
+          aria-label={trans.__('Dismiss: %1', exit.message)}
+          onClick={() => remoteKernels.forgetExit(runtime.id)}
+        >
+          <closeIcon.react tag="span" />
+        </button>
+      )}
     </div>
   );
 }

@@ -242,6 +242,7 @@ async function restart(
   // A notebook that restarts its own kernel also clears what waits in its cells.
   const kernel = panel?.sessionContext.session?.kernel;
   if (kernel) {
+    remoteKernels.forgetExit(runtime.id);
     await kernel.restart();
     remoteKernels.invalidate(runtime.id);
   } else {

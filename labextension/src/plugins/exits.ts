@@ -74,7 +74,8 @@ async function explainInDialog(
 ): Promise<void> {
   const path = panel.sessionContext.session?.path ?? panel.context.path;
   const dialog = await findDialog(title, path);
-  const exit = (await remoteKernels.refreshRuntime(id))?.exit;
+  await remoteKernels.refreshRuntime(id);
+  const exit = remoteKernels.lastExit(id);
   if (exit && !dialog.isDisposed) {
     addCause(dialog, exit);
   }

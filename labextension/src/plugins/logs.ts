@@ -54,7 +54,6 @@ export const logsPlugin: JupyterFrontEndPlugin<void> = {
         'refresh',
         new ToolbarButton({
           icon: refreshIcon,
-          label: trans.__('Refresh'),
           tooltip: trans.__('Read what was written since'),
           onClick: () => void content.refresh()
         })

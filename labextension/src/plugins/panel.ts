@@ -18,7 +18,7 @@ import { RuntimesView } from '../components/runtimes';
 import { remoteKernelsIcon } from '../icons';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
-const PANEL_ID = 'jp-remote-kernels-panel';
+const PANEL_ID = 'jp-RemoteKernels-panel';
 
 /** After Running Terminals and Kernels, before the extension manager. */
 const PANEL_RANK = 250;

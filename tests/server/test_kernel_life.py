@@ -1,0 +1,116 @@
+"""What can happen to a kernel: culled, dead, out of memory, named by its client."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from tests.server.processes import labelled_processes
+
+
+class TestCulling:
+    @pytest.fixture
+    def server_settings(self):
+        settings = {"cull_idle_timeout": 1, "cull_interval": 1, "cull_connected": True}
+        return {"MappingKernelManager": settings}
+
+    async def test_idle_runtime_is_culled_and_a_busy_one_is_not(
+        self, api, launch, events, open_browser, jp_data_dir
+    ):
+        busy = await launch()
+        browser = await open_browser(busy)
+        await browser.begin("print('on', flush=True)\nwhile True: pass")
+        await browser.until(lambda m: m["msg_type"] == "stream")
+        idle = await launch()
+        await events.until(runtime_id=idle, phase="stopped")
+        listed = (await api("GET", "/runtimes")).body["runtimes"]
+        assert [item["id"] for item in listed] == [busy]
+        assert not labelled_processes(jp_data_dir, f"jrk-{idle}")
+
+
+class TestDeath:
+    @pytest.fixture
+    def environments(self):
+        return {
+            "python": {},
+            "small": {"resources": {"memory": "300MiB"}},
+            "hopeless": {"argv": ["/bin/false", "{connection_file}"]},
+        }
+
+    @pytest.fixture
+    def server_settings(self):
+        return {"KernelRestarter": {"time_to_dead": 0.5}}
+
+    async def test_dead_kernel_restarts_by_itself(self, api, launch, open_browser):
+        runtime_id = await launch()
+        browser = await open_browser(runtime_id)
+        await browser.execute("x = 1")
+        await browser.begin("import os; os._exit(3)")
+        # Jupyter's own word for it, which Lab shows as a dialog.
+        await browser.until(lambda m: m["content"].get("execution_state") == "restarting")
+        outcome = await browser.execute("print('x' in dir())")
+        assert outcome.text == "False\n"
+        runtime = (await api("GET", f"/runtimes/{runtime_id}")).body
+        assert (runtime["phase"], runtime["execution_state"]) == ("running", "idle")
+        assert runtime["exit"] is None
+
+    async def test_cause_of_a_death_is_told(self, api, launch, events, open_browser):
+        runtime_id = await launch()
+        browser = await open_browser(runtime_id)
+        await browser.begin("import os; os._exit(3)")
+        exit_ = None
+        while exit_ is None:
+            await events.until(runtime_id=runtime_id, action="kernel")
+            exit_ = (await api("GET", f"/runtimes/{runtime_id}")).body["exit"]
+        assert (exit_["reason"], exit_["code"]) == ("exited", 3)
+        kernel = (await api.fetch("GET", f"/api/kernels/{runtime_id}")).body
+        assert kernel["reason"] == "the kernel ended by itself with exit code 3"
+
+    async def test_running_cell_of_a_dead_kernel_is_answered(self, launch, open_browser):
+        browser = await open_browser(await launch())
+        cells = [await browser.begin(code) for code in ("import os; os._exit(3)", "print(1)")]
+        outcomes = [await browser.finish(cell) for cell in cells]
+        assert [outcome.reply["status"] for outcome in outcomes] == ["error", "error"]
+        assert "exit code 3" in outcomes[0].reply["evalue"]
+
+    async def test_out_of_memory_names_its_cause(self, api, launch, events, open_browser):
+        runtime_id = await launch("small")
+        runtime = (await api("GET", f"/runtimes/{runtime_id}")).body
+        assert runtime["resources"]["memory_bytes"] == 300 * 2**20
+        assert runtime["usage"]["memory_limit_bytes"] == 300 * 2**20
+        browser = await open_browser(runtime_id)
+        outcome = await browser.execute("big = b'x' * (700 * 2**20)")
+        # A control group lets the system end the kernel; without one, Python itself says it.
+        if outcome.reply["ename"] == "MemoryError":
+            return
+        assert "memory limit of 300 MiB" in outcome.reply["evalue"]
+        assert outcome.reply["ename"] == "RuntimeUnavailable"
+        assert (await browser.execute("print('works again')")).text == "works again\n"
+
+    async def test_hopeless_kernel_leaves_nothing_behind(self, api, events, jp_data_dir):
+        reply = await api("POST", "/runtimes", {"environment": "hopeless"})
+        await events.until(runtime_id=reply.body["id"], phase="stopped")
+        assert not labelled_processes(jp_data_dir)
+
+
+class TestKernelId:
+    async def test_client_may_choose_it(self, api, open_browser):
+        kernel_id = str(uuid.uuid4())
+        body = json.dumps({"name": "remote-python", "kernel_id": kernel_id}).encode()
+        reply = await api.fetch("POST", "/api/kernels", body)
+        assert (reply.status, reply.body["id"]) == (201, kernel_id)
+        assert (await api("GET", f"/runtimes/{kernel_id}")).body["id"] == kernel_id
+        browser = await open_browser(kernel_id)
+        assert (await browser.execute("print(1)")).text == "1\n"
+
+    async def test_same_id_again_after_the_end(self, api, open_browser):
+        kernel_id = str(uuid.uuid4())
+        body = json.dumps({"name": "remote-python", "kernel_id": kernel_id}).encode()
+        for number in range(2):
+            assert (await api.fetch("POST", "/api/kernels", body)).status == 201
+            browser = await open_browser(kernel_id)
+            assert (await browser.execute("y = 1\nprint(dir().count('x'))\nx = 1")).text == "0\n"
+            await browser.close()
+            assert (await api.fetch("DELETE", f"/api/kernels/{kernel_id}")).status == 204, number
