@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -135,6 +136,8 @@ def _prepare(folder: Path, config: dict[str, Any]) -> None:
 @contextmanager
 def _running(command: list[str], folder: Path, port: int, token: str) -> Iterator[Server]:
     """Start a server, wait until it answers, and stop it at the end."""
+    # Ended by a signal, a benchmark must still take its servers along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     log = folder / "server.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(

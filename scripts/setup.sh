@@ -153,7 +153,7 @@ install_node_modules() {
 
 build_front_end() {
   quietly jlpm build:prod || return 1
-  (cd labextension && quietly "$VENV/bin/jupyter-builder" develop . --overwrite)
+  quietly "$VENV/bin/jupyter-builder" develop . --overwrite
 }
 
 ensure_front_end() {

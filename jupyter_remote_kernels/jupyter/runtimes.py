@@ -126,9 +126,9 @@ class Runtimes:
                 )
             except NoSuchKernel as error:
                 raise Conflict(
-                    f"this server does not offer the kernelspec {environment.kernel_name!r}",
-                    reason="kernelspec_hidden",
-                    hint="Add it to KernelSpecManager.allowed_kernelspecs.",
+                    f"the kernelspec {environment.kernel_name!r} is not there any more",
+                    reason="kernelspec_missing",
+                    hint="Restart the Jupyter server: it writes its kernelspecs at its start.",
                 ) from error
         driver = self.find(kernel_id)
         operation = self.operations.start(

@@ -148,6 +148,8 @@ class Bridge:
         if self.activity.execution_state in ("starting", "dead"):
             self.activity.execution_state = "idle"
         for request in self.stand_in.take_held():
+            # The way back was forgotten if another kernel ended after this had been sent.
+            self._routes[request.msg_id] = request.client
             self._forward(request)
 
     def detach(self, *, kernel_gone: bool) -> None:

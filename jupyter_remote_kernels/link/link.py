@@ -63,6 +63,7 @@ class Link:
         self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._was_open = False
+        self._is_closing = False
 
     def open(self) -> None:
         """Begin to connect; results are told to the listener."""
@@ -70,6 +71,9 @@ class Link:
 
     async def close(self) -> None:
         """Disconnect for good."""
+        # asyncio before 3.12 loses a cancellation that meets the end of what it waits for
+        # (python/cpython#86296), so the flag says it too.
+        self._is_closing = True
         if self._task is not None:
             self._task.cancel()
             # Not awaited itself: whatever broke in it, what comes after us must go on.
@@ -97,6 +101,8 @@ class Link:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
                 delay_s = min(delay_s * 2, _BACKOFF_LAST_S)
                 continue
+            if self._is_closing:
+                return
             self._was_open = True
             delay_s = _BACKOFF_FIRST_S
             early, self._early = self._early, []

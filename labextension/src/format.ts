@@ -153,15 +153,15 @@ export function describeBadge(
   return state;
 }
 
-/** CPU and memory in use, or empty when nothing is known. */
+/** CPU and memory in use, a text for each that is known. */
 export function describeUsage(
   runtime: IRuntime,
   trans: TranslationBundle
-): string {
+): string[] {
   const { cpu_percent, memory_bytes, memory_limit_bytes } = runtime.usage;
   const parts: string[] = [];
   if (cpu_percent !== null) {
-    parts.push(trans.__('CPU %1 %', Math.round(cpu_percent)));
+    parts.push(trans.__('CPU %1%', Math.round(cpu_percent)));
   }
   if (memory_bytes !== null) {
     parts.push(
@@ -170,7 +170,7 @@ export function describeUsage(
         : trans.__('Memory %1', formatShare(memory_bytes, memory_limit_bytes))
     );
   }
-  return parts.join(' · ');
+  return parts;
 }
 
 /** The compute that an environment gives, or empty when it sets no limits. */

@@ -58,6 +58,7 @@ def kill_at(point):
         setattr(owner, method, call)
 
     guard(Registry, "insert", lambda fields: "insert")
+    guard(Registry, "claim", lambda fields: "claim")
     guard(Registry, "update", name_of)
     guard(job, "remove_directory", lambda fields: "removal")
     if point == "stop:after":
@@ -108,12 +109,13 @@ def start_again():
 
 def main():
     mode, *rest = sys.argv[1:]
-    silence_s = float(os.environ.get("TEST_SILENCE_S", "600"))
     if mode == "again":
+        kill_at(os.environ.get("TEST_KILL_AT", "never"))
         start_again()
         return
     point, kernel_name = rest
     kill_at(point)
+    silence_s = float(os.environ.get("TEST_SILENCE_S", "600"))
     control_plane(state_directory(), ControlSettings(silence_s=silence_s))
     launch(kernel_name)
 

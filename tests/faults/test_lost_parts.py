@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from jupyter_remote_kernels.control.launch import ControlSettings
-from jupyter_remote_kernels.errors import LaunchFailed
+from jupyter_remote_kernels.errors import LaunchFailed, LinkUnavailable
 from jupyter_remote_kernels.model.phases import Phase
 from jupyter_remote_kernels.providers.base import JobState, JobStatus
 from jupyter_remote_kernels.testing.doubles import installed
@@ -93,14 +93,13 @@ def test_runtime_whose_agent_was_killed_can_be_restarted_under_its_id(home, laun
     runtime.stop()
 
 
-@pytest.mark.parametrize(
-    "command,words", [("/bin/false", "exit code 1"), ("/bin/true", "the agent has ended")]
-)
-def test_agent_that_ends_at_once(launch, command, words):
+@pytest.mark.parametrize("command", ["/bin/false", "/bin/true"])
+def test_agent_that_ends_at_once(launch, command):
     runtime = launch(python=command)
-    with pytest.raises(LaunchFailed, match=words) as failure:
+    with pytest.raises(LaunchFailed, match="agent") as failure:
         runtime.settle()
-    assert failure.value.reason in ("job_failed", "job_succeeded")
+    # Missing, when it ended in the very moment in which the engine was asked.
+    assert failure.value.reason in ("job_failed", "job_succeeded", "job_missing")
 
 
 def test_terminate_in_every_moment_of_a_start(home, launch):
@@ -224,7 +223,9 @@ def test_interrupt_during_a_cut_aborts_what_is_held(runtime, set_network):
     runtime.until(is_unreachable)
     msg_id = runtime.send("never")
     assert runtime.next_state(msg_id) == "busy"
-    runtime.plane.submit(runtime.driver.interrupt())
+    # Whether a cell runs over there is unknown, so the user hears that it was not interrupted.
+    with pytest.raises(LinkUnavailable):
+        runtime.on(runtime.driver.interrupt())
     reply, _ = runtime.outcome(msg_id)
     assert reply["status"] == "aborted"
     set_network("open")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -26,20 +26,25 @@ class AdminsSubclass(RemoteMappingKernelManager):
     """An admin who wants both."""
 
 
-def warnings_of(caplog):
-    return [
-        record.getMessage()
-        for record in caplog.get_records("setup")
-        if record.levelno >= logging.WARNING and "jupyter_remote_kernels" in record.getMessage()
-    ]
+@pytest.fixture(autouse=True)
+def stderr(capsys):
+    """In place before the server, whose log goes there while it is made."""
+    return capsys
 
 
-async def test_nothing_configured_installs_all_three(jp_serverapp, caplog):
+@pytest.fixture
+def warnings_told(jp_serverapp, stderr):
+    """What the server's log says about us while it is made."""
+    lines = stderr.readouterr().err.splitlines()
+    return [line for line in lines if line.startswith("[W") and "jupyter_remote_kernels:" in line]
+
+
+async def test_nothing_configured_installs_all_three(jp_serverapp, warnings_told):
     assert isinstance(jp_serverapp.kernel_manager, RemoteMappingKernelManager)
     assert isinstance(jp_serverapp.session_manager, RemoteSessionManager)
     connection = jp_serverapp.web_app.settings["kernel_websocket_connection_class"]
     assert connection is RemoteChannelsWebsocketConnection
-    assert warnings_of(caplog) == []
+    assert warnings_told == []
 
 
 class TestAdminsOwnKernelManager:
@@ -47,11 +52,11 @@ class TestAdminsOwnKernelManager:
     def server_settings(self):
         return {"ServerApp": {"kernel_manager_class": AdminsKernelManager}}
 
-    async def test_extension_stays_out_and_says_so(self, jp_serverapp, api, caplog):
+    async def test_extension_stays_out_and_says_so(self, jp_serverapp, api, warnings_told):
         assert type(jp_serverapp.kernel_manager) is AdminsKernelManager
         # Kernel and session manager come together or not at all.
         assert type(jp_serverapp.session_manager) is SessionManager
-        (first, second) = warnings_of(caplog)
+        (first, second) = warnings_told
         assert "ServerApp.kernel_manager_class is" in first
         assert "AdminsKernelManager" in first
         assert "RemoteMappingKernelManager" in first
@@ -75,8 +80,8 @@ class TestAdminsSubclassOfOurs:
             }
         }
 
-    async def test_everything_works(self, jp_serverapp, api, launch, caplog):
-        assert warnings_of(caplog) == []
+    async def test_everything_works(self, jp_serverapp, api, launch, warnings_told):
+        assert warnings_told == []
         runtime_id = await launch()
         assert (await api("GET", f"/runtimes/{runtime_id}")).status == 200
 
@@ -84,12 +89,10 @@ class TestAdminsSubclassOfOurs:
 class TestAdminsOwnWebsocket:
     @pytest.fixture
     def server_settings(self):
-        return {
-            "ServerApp": {"kernel_websocket_connection_class": ZMQChannelsWebsocketConnection}
-        }
+        return {"ServerApp": {"kernel_websocket_connection_class": ZMQChannelsWebsocketConnection}}
 
-    async def test_runtimes_work_with_the_stock_connection(self, launch, open_browser, caplog):
-        (warning,) = warnings_of(caplog)
+    async def test_runtimes_work_with_the_stock_connection(self, launch, open_browser, warnings_told):
+        (warning,) = warnings_told
         assert "kernel_websocket_connection_class" in warning
         browser = await open_browser(await launch())
         assert (await browser.execute("print(1)")).text == "1\n"
@@ -100,9 +103,9 @@ class TestGateway:
     def server_settings(self):
         return {"GatewayClient": {"url": "http://127.0.0.1:9/"}}
 
-    async def test_extension_stays_out_and_says_so(self, jp_serverapp, api, caplog):
+    async def test_extension_stays_out_and_says_so(self, jp_serverapp, api, warnings_told):
         assert not isinstance(jp_serverapp.kernel_manager, RemoteMappingKernelManager)
-        (warning,) = warnings_of(caplog)
+        (warning,) = warnings_told
         assert "gateway" in warning
         assert (await api.fetch("GET", "/api/remote-kernels/runtimes")).status == 404
 
@@ -119,19 +122,23 @@ class TestHiddenKernelspecs:
     def server_settings(self):
         return {"KernelSpecManager": {"allowed_kernelspecs": {"echo"}}}
 
-    async def test_they_are_named(self, api, caplog):
-        (warning,) = warnings_of(caplog)
+    async def test_they_are_named(self, api, warnings_told):
+        (warning,) = warnings_told
         assert "allowed_kernelspecs hides remote-python" in warning
         specs = (await api.fetch("GET", "/api/kernelspecs")).body["kernelspecs"]
         assert "remote-python" not in specs
-        reply = await api("POST", "/runtimes", {"environment": "python"})
-        assert (reply.status, reply.reason) == (409, "kernelspec_hidden")
-        assert "allowed_kernelspecs" in reply.body["hint"]
-        assert (await api.fetch("GET", "/api/kernels")).body == []
+
+
+async def test_kernelspec_that_somebody_has_removed(api, jp_data_dir):
+    (folder,) = (jp_data_dir / "remote_kernels" / "kernels").glob("*/remote-python")
+    shutil.rmtree(folder)
+    reply = await api("POST", "/runtimes", {"environment": "python"})
+    assert (reply.status, reply.reason) == (409, "kernelspec_missing")
+    assert (await api.fetch("GET", "/api/kernels")).body == []
 
 
 async def test_secrets_stay_where_they_belong(
-    api, launch, open_browser, plane, jp_data_dir, jp_runtime_dir, caplog
+    api, launch, open_browser, plane, jp_data_dir, jp_runtime_dir, stderr, caplog
 ):
     runtime_id = await launch()
     browser = await open_browser(runtime_id)
@@ -142,7 +149,7 @@ async def test_secrets_stay_where_they_belong(
     token, key = driver.record.token, driver.bridge.connection["key"].decode()
 
     # In no log, although the server logs everything there is.
-    logged = caplog.text + "".join(r.getMessage() for r in caplog.get_records("setup"))
+    logged = caplog.text + stderr.readouterr().err
     assert runtime_id in logged
     # In no answer.
     told = [await api("GET", path) for path in ("/runtimes", "/environments", "/operations")]

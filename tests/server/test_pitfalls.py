@@ -201,7 +201,10 @@ async def test_pitfall_05_connection_file_tells_the_truth_also_after_a_restart(
 
     before = told()
     bound = plane.find(runtime_id).bridge.connection
-    assert before == ({k: v for k, v in bound.items() if k.endswith("_port")}, bound["key"].decode())
+    assert before == (
+        {k: v for k, v in bound.items() if k.endswith("_port")},
+        bound["key"].decode(),
+    )
     assert isinstance(kernel.session.key, bytes)
     assert os.stat(kernel.connection_file).st_mode & 0o077 == 0
     client = await connect(runtime_id)
@@ -266,9 +269,7 @@ async def test_pitfall_09_servers_own_environment_stays_here(
     assert outcome.text.endswith("work.ipynb\n")
 
 
-async def test_pitfall_10_jupyters_routes_take_no_options_and_ours_do(
-    api, launch, jp_serverapp
-):
+async def test_pitfall_10_jupyters_routes_take_no_options_and_ours_do(api, launch, jp_serverapp):
     told = asyncio.Queue()
 
     async def listen(logger, schema_id, data):
@@ -369,12 +370,16 @@ async def test_pitfall_15_opening_a_websocket_asks_the_kernel_nothing(
     assert (await watcher.ask("kernel_info_request"))["status"] == "ok"
     assert (await other.ask("kernel_info_request"))["status"] == "ok"
     await other.until(
-        lambda m: m["content"].get("execution_state") == "idle"
-        and m["parent_header"]["session"] == other.session_id
+        lambda m: (
+            m["content"].get("execution_state") == "idle"
+            and m["parent_header"]["session"] == other.session_id
+        )
     )
     await watcher.until(
-        lambda m: m["content"].get("execution_state") == "idle"
-        and m["parent_header"]["session"] == other.session_id
+        lambda m: (
+            m["content"].get("execution_state") == "idle"
+            and m["parent_header"]["session"] == other.session_id
+        )
     )
     askers = {m["parent_header"]["session"] for m in watcher._unread if m["parent_header"]}
     assert askers <= {watcher.session_id, other.session_id}
@@ -425,4 +430,3 @@ def test_pitfall_19_managers_have_the_bases_that_jupyter_server_wants():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         our_managers.RemoteMappingKernelManager()
-

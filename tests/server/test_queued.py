@@ -149,7 +149,9 @@ async def test_session_of_a_queued_runtime_can_be_deleted(api, notebook, queue):
     assert queue() == []
 
 
-@pytest.mark.parametrize("route", ["/api/kernels/{}/restart", "/api/remote-kernels/runtimes/{}/restart"])
+@pytest.mark.parametrize(
+    "route", ["/api/kernels/{}/restart", "/api/remote-kernels/runtimes/{}/restart"]
+)
 async def test_restart_keeps_the_place_in_the_queue(api, submit, queue, open_browser, route):
     runtime_id = await submit()
     created = (await api("GET", f"/runtimes/{runtime_id}")).body["created_at"]

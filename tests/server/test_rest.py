@@ -231,7 +231,9 @@ class TestActions:
         assert whole["size_bytes"] == len(whole["text"].encode())
         text, offset = "", 0
         while offset < whole["size_bytes"]:
-            page = await api("GET", f"/runtimes/{runtime_id}/logs", query=f"?offset={offset}&limit=7")
+            page = await api(
+                "GET", f"/runtimes/{runtime_id}/logs", query=f"?offset={offset}&limit=7"
+            )
             assert page.body["offset"] == offset
             assert len(page.body["text"]) <= 7
             text, offset = text + page.body["text"], page.body["next_offset"]

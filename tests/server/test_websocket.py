@@ -58,8 +58,7 @@ async def test_many_quick_lines_arrive_in_order(launch, open_browser, protocol):
 async def test_large_display(launch, open_browser, protocol):
     browser = await open_browser(await launch(), protocol=protocol)
     outcome = await browser.execute(
-        "from IPython.display import display\n"
-        "display({'text/plain': 'x' * 20_000_000}, raw=True)"
+        "from IPython.display import display\ndisplay({'text/plain': 'x' * 20_000_000}, raw=True)"
     )
     assert outcome.content("display_data")["data"]["text/plain"] == "x" * 20_000_000
 
@@ -118,13 +117,13 @@ async def test_question_goes_to_who_ran_the_cell(launch, open_browser):
     first, second = await open_browser(runtime_id), await open_browser(runtime_id)
     cell = await second.begin("print(input())")
     question = await second.until(lambda m: m["msg_type"] == "input_request")
-    await second.send(
-        "stdin", "input_reply", {"value": "two"}, parent_header=question["header"]
-    )
+    await second.send("stdin", "input_reply", {"value": "two"}, parent_header=question["header"])
     assert (await second.finish(cell)).text == "two\n"
     idle = await first.until(
-        lambda m: m["content"].get("execution_state") == "idle"
-        and m["parent_header"].get("msg_id") == cell
+        lambda m: (
+            m["content"].get("execution_state") == "idle"
+            and m["parent_header"].get("msg_id") == cell
+        )
     )
     assert idle["channel"] == "iopub"
     assert not [m for m in first._unread if m["channel"] != "iopub"]

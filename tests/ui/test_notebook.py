@@ -192,7 +192,7 @@ class TestKernel:
         before = notebook.kernel_id
         notebook.run("kept = 1")
         notebook.press_button("Restart the kernel")
-        lab.dialog.get_by_role("button", name="Restart").click()
+        lab.dialog.get_by_role("button", name="Confirm Kernel Restart").click()
         notebook.wait_for_status("restarting")
         notebook.wait_idle()
         cell = notebook.run("kept")

@@ -91,7 +91,7 @@ describe('describeState', () => {
 
 describe('usage', () => {
   it('is empty when nothing is known', () => {
-    expect(describeUsage(runtime(), trans)).toBe('');
+    expect(describeUsage(runtime(), trans)).toEqual([]);
     expect(memoryShare(runtime())).toBeNull();
   });
 
@@ -102,9 +102,10 @@ describe('usage', () => {
       memory_limit_bytes: 400 * 2 ** 20,
       cpu_time_s: 1
     };
-    expect(describeUsage(runtime({ usage }), trans)).toBe(
-      'CPU 12 % · Memory 100 / 400 MiB'
-    );
+    expect(describeUsage(runtime({ usage }), trans)).toEqual([
+      'CPU 12%',
+      'Memory 100 / 400 MiB'
+    ]);
     expect(memoryShare(runtime({ usage }))).toBe(0.25);
   });
 });

@@ -212,13 +212,13 @@ function StateLine(props: {
   const { runtime, state } = props;
   return (
     <>
-      <div className="jp-RemoteKernels-line">
-        <span className="jp-RemoteKernels-state">{state.label}</span>
-        {/* A runtime is named after its environment until somebody renames it. */}
-        {runtime.environment_display_name !== runtime.name && (
-          <span> · {runtime.environment_display_name}</span>
-        )}
-      </div>
+      {/* A runtime is named after its environment until somebody renames it. */}
+      {runtime.environment_display_name !== runtime.name && (
+        <div className="jp-RemoteKernels-line">
+          {runtime.environment_display_name}
+        </div>
+      )}
+      <div className="jp-RemoteKernels-state">{state.label}</div>
       {state.detail && (
         <div className="jp-RemoteKernels-line jp-RemoteKernels-engine">
           {state.detail}
@@ -233,14 +233,18 @@ function UsageLine(props: {
   runtime: IRuntime;
 }): React.JSX.Element | null {
   const { runtime } = props;
-  const text = describeUsage(runtime, props.context.trans);
-  if (!text || runtime.phase !== 'running') {
+  const parts = describeUsage(runtime, props.context.trans);
+  if (parts.length === 0 || runtime.phase !== 'running') {
     return null;
   }
   const share = memoryShare(runtime);
   return (
     <>
-      <div className="jp-RemoteKernels-line jp-RemoteKernels-usage">{text}</div>
+      <div className="jp-RemoteKernels-line jp-RemoteKernels-usage">
+        {parts.map(part => (
+          <span key={part}>{part}</span>
+        ))}
+      </div>
       {share !== null && (
         // The line above says the same in words.
         <div className="jp-RemoteKernels-meter" aria-hidden="true">

@@ -11,6 +11,7 @@ import {
   SidePanel
 } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
+import type { AccordionPanel } from '@lumino/widgets';
 
 import type { IViewContext } from '../components/common';
 import { EnvironmentsView } from '../components/environments';
@@ -62,6 +63,12 @@ class KernelsPanel extends SidePanel {
   /** Bring a runtime into view and put the focus on it. */
   reveal(id: string): void {
     this._runtimes.reveal(id);
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    // The list that grows gets the larger part, until the user moves the border.
+    (this.content as AccordionPanel).setRelativeSizes([2, 1]);
   }
 
   protected override onAfterShow(msg: Message): void {
