@@ -33,11 +33,12 @@ timed() {
 
 # quietly COMMAND...: show the output of a step only when it fails.
 quietly() {
-  local log="$ROOT/.cache/setup.log"
-  if ! "$@" >"$log" 2>&1; then
-    cat "$log" >&2
-    return 1
-  fi
+  local log status=0
+  log="$(mktemp "$ROOT/.cache/setup.XXXXXX")"
+  "$@" >"$log" 2>&1 || status=$?
+  [ "$status" -eq 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
 }
 
 # apt_install WHY PACKAGE...: Debian packages as root, a clear sentence otherwise.
@@ -156,19 +157,29 @@ build_front_end() {
   quietly "$VENV/bin/jupyter-builder" develop . --overwrite
 }
 
-ensure_front_end() {
-  local value
+front_end_is_built() {
+  up_to_date front-end "$1" && [ -f jupyter_remote_kernels/labextension/package.json ]
+}
+
+# ensure_all EXTRA: packages and front end. What npm needs is fetched while pip works.
+ensure_all() {
+  local value fetching=""
+  timed "virtual environment" ensure_venv
   value="$(hash_of labextension)"
-  if up_to_date front-end "$value" && [ -f jupyter_remote_kernels/labextension/package.json ]; then
-    return
+  if ! front_end_is_built "$value"; then
+    ensure_node
+    if [ ! -x "$VENV/bin/jlpm" ]; then
+      timed "build tool" pip_install 'jupyter-builder>=1.2,<2'
+    fi
+    timed "npm packages" install_node_modules &
+    fetching=$!
   fi
-  ensure_node
-  if [ ! -x "$VENV/bin/jlpm" ]; then
-    pip_install 'jupyter-builder>=1.2,<2'
+  ensure_packages "$1"
+  if [ -n "$fetching" ]; then
+    wait "$fetching"
+    timed "front end" build_front_end
+    mark front-end "$value"
   fi
-  timed "npm packages" install_node_modules
-  timed "front end" build_front_end
-  mark front-end "$value"
 }
 
 # Chromium for the tests in a real browser.

@@ -162,8 +162,9 @@ class ControlPlane:
     # -- inside ---------------------------------------------------------------
 
     async def _open(self) -> Services:
-        self._context = make_context()
         registry = await AsyncRegistry.open(self.state_directory / "registry.sqlite3")
+        # After what can fail: nobody closes the context of a plane that was never made.
+        self._context = make_context()
         services = Services(
             registry, self.background, self._settings, self.state_directory / "runtimes"
         )

@@ -63,12 +63,16 @@ def check_classes(serverapp: ServerApp) -> bool:
     for name, own in wanted.items():
         used = getattr(serverapp, name)
         if not issubclass(used, own):
+            missing = "remote environments are not offered"
+            if name == CONNECTION:
+                missing = "browsers get remote output more slowly"
             serverapp.log.warning(
                 "jupyter_remote_kernels: ServerApp.%s is %s, not %s. Remove that setting, or"
-                " make the class a subclass of ours. Until then some features are missing.",
+                " make the class a subclass of ours. Until then %s.",
                 name,
                 f"{used.__module__}.{used.__qualname__}",
                 f"{own.__module__}.{own.__qualname__}",
+                missing,
             )
             good = good and name == CONNECTION
     return good

@@ -147,10 +147,15 @@ class Bridge:
         self.stand_in.hold_info = False
         if self.activity.execution_state in ("starting", "dead"):
             self.activity.execution_state = "idle"
-        for request in self.stand_in.take_held():
+        held = self.stand_in.take_held()
+        for request in held:
             # The way back was forgotten if another kernel ended after this had been sent.
             self._routes[request.msg_id] = request.client
             self._forward(request)
+        if not held and self.activity.execution_state == "idle":
+            # The kernel's own "starting" may have come after what the stand-in had said, and
+            # clients show the last state they heard of.
+            self.stand_in.publish_status("idle")
 
     def detach(self, *, kernel_gone: bool) -> None:
         """Take over from a kernel that cannot be reached.

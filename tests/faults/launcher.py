@@ -95,9 +95,14 @@ def launch(kernel_name):
         client.execute_interactive("6 * 7", timeout=60, output_hook=lambda message: None)
         say("alive", manager.is_alive())
         sys.stdin.readline()
-    elif command == "exit at once":
-        os._exit(0)
+    elif command == "fork and stay":
+        child = os.fork()
+        if child:
+            say("child", child)
+        signal.pause()
     client.stop_channels()
+    if command == "raise":
+        raise RuntimeError("told to")
 
 
 def start_again():

@@ -107,7 +107,7 @@ class Api:
 
     def __init__(self, client, base_url: str, auth_header: dict[str, str]) -> None:
         self._client = client
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._auth_header = auth_header
 
     async def __call__(
@@ -132,7 +132,7 @@ class Api:
         """Send a request to any route of the server."""
         try:
             response = await self._client.fetch(
-                self._base_url + path,
+                self.base_url + path,
                 method=method,
                 body=raw,
                 headers=self._auth_header if headers is None else headers,

@@ -58,7 +58,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
-    """JupyterLab with the environments "python" and "small"; leaves no process behind."""
+    """JupyterLab with the environments "python", "small" and "queued"; leaves no process behind."""
     server = LabServer(tmp_path_factory.mktemp("lab"))
     server.start()
     yield server

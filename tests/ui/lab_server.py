@@ -12,6 +12,12 @@ import threading
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from jupyter_remote_kernels.testing.doubles import (
+    QUEUE_VARIABLE,
+    QueueingProvider,
+    write_entry_points,
+)
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,11 +29,17 @@ c.RemoteKernels.environments = {
         "provider": "local",
         "resources": {"memory": "400MiB"},
     },
+    "queued": {"display_name": "Queued (remote)", "provider": "queueing"},
 }
 c.RemoteKernels.stop_grace_s = 1.0
 """
 # News are fetched from the internet, and their toast covers the page.
 PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+# JupyterLab gives up on a completion after 1 s, which the first one of a kernel may need on a
+# machine that is busy with other tests.
+SETTINGS = {"completer-extension/manager": {"providerTimeout": 20_000}}
+# What the queueing provider says about a job in its queue.
+QUEUE_WORDS = "Waiting for resources (position 3)"
 _START_LIMIT_S = 45.0
 _STOP_LIMIT_S = 15.0
 
@@ -49,6 +61,8 @@ class LabServer:
         self.log_path = directory / "server.log"
         self.token = secrets.token_hex(16)
         self._directory = directory
+        self._doubles = directory / "doubles"
+        self._queue = directory / "queue"
         self._config = config
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
@@ -108,6 +122,10 @@ class LabServer:
         for kernel in self.api("GET", "/api/kernels"):
             self.api("DELETE", f"/api/kernels/{kernel['id']}")
 
+    def leave_queue(self, runtime_id: str) -> None:
+        """Let a runtime of the environment "queued" be started."""
+        QueueingProvider(folder=self._queue).release(f"jrk-{runtime_id}")
+
     def _arguments(self, port: int) -> list[str]:
         arguments = [
             "--no-browser",
@@ -126,12 +144,15 @@ class LabServer:
         return arguments
 
     def _environ(self) -> dict[str, str]:
+        path = os.environ.get("PYTHONPATH", "")
         return {
             **os.environ,
             "JUPYTER_CONFIG_DIR": str(self._directory / "config"),
             "JUPYTER_DATA_DIR": str(self.data_dir),
             "JUPYTER_RUNTIME_DIR": str(self._directory / "runtime"),
             "IPYTHONDIR": str(self._directory / "ipython"),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(self._doubles), path])),
+            QUEUE_VARIABLE: str(self._queue),
         }
 
     def _write_config(self) -> None:
@@ -139,6 +160,11 @@ class LabServer:
         pages.mkdir(parents=True)
         (pages / "page_config.json").write_text(json.dumps(PAGE_CONFIG))
         (pages.parent / "jupyter_server_config.py").write_text(self._config)
+        for name, values in SETTINGS.items():
+            path = self._directory / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(values))
+        write_entry_points(self._doubles)
         self.root.mkdir()
 
     def _read_log(self) -> None:

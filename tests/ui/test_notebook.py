@@ -161,7 +161,10 @@ class TestAsking:
 
 class TestDebugger:
     def test_breakpoint(self, notebook: Notebook, lab: LabPage):
+        # JupyterLab asks once; while the kernel comes up the answer is that there is none.
+        notebook.run("pass")
         notebook.press_button("Enable Debugger")
+        expect(notebook.panel.get_by_role("button", name="Disable Debugger")).to_be_visible()
         cell = notebook.last_cell()
         cell.write("first = 20\nsecond = first + 1\nprint('sum', first + second)")
         # The first mark of the gutter is an invisible one that only gives it its width.
