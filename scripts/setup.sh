@@ -107,10 +107,11 @@ mark() { printf '%s\n' "$2" >"$VENV/.stamp-$1"; }
 ensure_packages() {
   local value
   value="$(hash_of pyproject.toml jupyter-config)"
-  if up_to_date "packages-$1" "$value"; then
+  # What is needed for development includes what is needed to run.
+  if up_to_date "packages-$1" "$value" || up_to_date packages-dev "$value"; then
     return
   fi
-  # The front end is built by ensure_front_end, beside the checkout and not in pip's own folder.
+  # The front end is built by build_front_end, beside the checkout and not in pip's own folder.
   timed "Python packages" env SKIP_JUPYTER_BUILDER=1 bash -c \
     '"$0" -m pip install --disable-pip-version-check --quiet --editable ".[$1]"' \
     "$VENV/bin/python" "$1"

@@ -14,7 +14,12 @@ import time
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.agent.kernel_process import KernelProcess
-from jupyter_remote_kernels.errors import KernelStartFailed, RemoteKernelsError, VersionMismatch
+from jupyter_remote_kernels.errors import (
+    InvalidInput,
+    KernelStartFailed,
+    RemoteKernelsError,
+    VersionMismatch,
+)
 from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 
@@ -28,7 +33,10 @@ def read_settings() -> AgentSettings:
     VersionMismatch
         When the launcher is of another version than this agent.
     """
-    settings = AgentSettings.from_json(json.loads(sys.stdin.buffer.read()))
+    data = json.loads(sys.stdin.buffer.read())
+    if not isinstance(data, dict):
+        raise InvalidInput("agent settings must be a JSON object", reason="bad_settings")
+    settings = AgentSettings.from_json(data)
     if settings.version != __version__:
         raise VersionMismatch(
             f"this agent is {__version__}, but its launcher is {settings.version}",

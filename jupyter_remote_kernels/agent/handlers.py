@@ -31,6 +31,8 @@ from jupyter_remote_kernels.protocol.frames import (
 from jupyter_remote_kernels.protocol.messages import pack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jupyter_remote_kernels.agent.session import AgentSession
 
 _STATUS: dict[type[RemoteKernelsError], int] = {
@@ -41,11 +43,10 @@ _STATUS: dict[type[RemoteKernelsError], int] = {
 _LOG_PAGE_BYTES = 256 * 1024
 
 
-class _TokenMixin:
-    """Refuses every request without the token."""
+class _TokenHandler(web.RequestHandler):
+    """Refuses every request without the token, on every route in the very same way."""
 
     session: AgentSession
-    request: Any
 
     def initialize(self, session: AgentSession) -> None:
         self.session = session
@@ -57,10 +58,6 @@ class _TokenMixin:
             token.strip().encode(), expected
         ):
             raise web.HTTPError(403)
-
-
-class AgentHandler(_TokenMixin, web.RequestHandler):
-    """Base of the HTTP routes."""
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -77,13 +74,17 @@ class AgentHandler(_TokenMixin, web.RequestHandler):
         if not isinstance(value, RemoteKernelsError):
             super().log_exception(typ, value, tb)
 
+
+class AgentHandler(_TokenHandler):
+    """Base of the HTTP routes."""
+
     def read_body(self) -> dict[str, Any]:
         """Return the JSON object in the request's body; an empty body is an empty object."""
         if not self.request.body:
             return {}
         try:
             body = json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidInput("the body is not JSON") from None
         if not isinstance(body, dict):
             raise InvalidInput("the body is no JSON object")
@@ -97,6 +98,10 @@ class AgentHandler(_TokenMixin, web.RequestHandler):
 
 def _http_status(error: RemoteKernelsError) -> int:
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def kernel_model(session: AgentSession) -> dict[str, Any]:
@@ -151,7 +156,12 @@ class KernelActionHandler(AgentHandler):
             self.finish()
             return
         body = self.read_body()
-        await self.session.restart_kernel(argv=body.get("argv"), env=body.get("env"))
+        argv, env = body.get("argv"), body.get("env")
+        if argv is not None and not (argv and isinstance(argv, list) and _are_texts(argv)):
+            raise InvalidInput("argv: must be a list of texts that is not empty")
+        if env is not None and not (isinstance(env, dict) and _are_texts(env.values())):
+            raise InvalidInput("env: must be texts by name")
+        await self.session.restart_kernel(argv=argv, env=env)
         self.write_model()
 
 
@@ -211,7 +221,7 @@ class LogHandler(AgentHandler):
         self.finish(data)
 
 
-class ChannelsHandler(_TokenMixin, websocket.WebSocketHandler):
+class ChannelsHandler(_TokenHandler, websocket.WebSocketHandler):
     """The kernel's channels on one websocket."""
 
     def initialize(self, session: AgentSession) -> None:

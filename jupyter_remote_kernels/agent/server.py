@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Messages have no limit of ours; this is only what one frame's length can say.
 _NO_LIMIT = 2**62
+# A body is read before anybody has asked for its sender's token.
+_BODY_LIMIT_BYTES = 2**20
 
 
 def listen(settings: AgentSettings) -> list[socket.socket]:
@@ -57,7 +59,9 @@ async def serve(settings: AgentSettings, kernel: KernelProcess) -> str:
         websocket_max_message_size=_NO_LIMIT,
         log_function=lambda handler: None,
     )
-    server = httpserver.HTTPServer(application, max_buffer_size=_NO_LIMIT)
+    server = httpserver.HTTPServer(
+        application, max_buffer_size=_NO_LIMIT, max_body_size=_BODY_LIMIT_BYTES
+    )
     sockets = listen(settings)
     server.add_sockets(sockets)
     if settings.listen_fd is None:

@@ -1,1 +1,5 @@
-"""The command line: ``jupyter remote-kernels``. It prints and asks; the work is done below."""
+"""The command line: ``jupyter remote-kernels``.
+
+What lives here: subcommands that read arguments, print tables and ask.
+What never does: decisions; the work is done below.
+"""

@@ -12,7 +12,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.control.job import JobKeeper, provider_bug
+from jupyter_remote_kernels.control.connection import LinkKeeper
+from jupyter_remote_kernels.control.job import JobKeeper
 from jupyter_remote_kernels.control.launch import Change
 from jupyter_remote_kernels.errors import (
     Conflict,
@@ -20,8 +21,6 @@ from jupyter_remote_kernels.errors import (
     LaunchFailed,
     RemoteKernelsError,
 )
-from jupyter_remote_kernels.link.agent_client import AgentClient
-from jupyter_remote_kernels.link.link import Link
 from jupyter_remote_kernels.model.phases import (
     FINAL_PHASES,
     Action,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.control.services import Services
     from jupyter_remote_kernels.link.bridge import Bridge
+    from jupyter_remote_kernels.link.link import Link
     from jupyter_remote_kernels.providers.base import JobStatus
 
 _log = logging.getLogger(__name__)
@@ -65,13 +65,13 @@ class RuntimeDriver:
         self.unreachable_since_s: float | None = None
         self.step: str | None = "submitting"
         self.released = asyncio.Event()
-        self.link: Link | None = None
         self.job = JobKeeper(self, services)
+        self._links = LinkKeeper(self, services)
         self._services = services
         self._inbox: asyncio.Queue[tuple[Event, dict[str, Any], asyncio.Future[None] | None]]
         self._inbox = asyncio.Queue()
         self._start_clock: asyncio.TimerHandle | None = None
-        self._kernel_exit: ExitCause | None = None
+        self.kernel_exit: ExitCause | None = None
         self._actions = {
             Action.START_JOB: self._start_job,
             Action.OPEN_LINK: self._open_link,
@@ -83,6 +83,11 @@ class RuntimeDriver:
         }
 
     # -- what others ask ------------------------------------------------------
+
+    @property
+    def link(self) -> Link | None:
+        """The link to the agent, while there is one."""
+        return self._links.link
 
     @property
     def engine(self) -> JobStatus | None:
@@ -97,16 +102,16 @@ class RuntimeDriver:
             return 0
         if phase is Phase.FAILED:
             return 1
-        if self._kernel_exit is None or phase is Phase.STOPPING:
+        if self.kernel_exit is None or phase is Phase.STOPPING:
             return None
-        if self._kernel_exit.signal is not None:
-            return -self._kernel_exit.signal
-        return self._kernel_exit.code if self._kernel_exit.code is not None else 1
+        if self.kernel_exit.signal is not None:
+            return -self.kernel_exit.signal
+        return self.kernel_exit.code if self.kernel_exit.code is not None else 1
 
     @property
     def is_settled(self) -> bool:
         """Whether a kernel can be asked right now."""
-        return self.record.phase is Phase.RUNNING and self._kernel_exit is None
+        return self.record.phase is Phase.RUNNING and self.kernel_exit is None
 
     def begin(self) -> None:
         """Start to drive: the job is submitted at once."""
@@ -155,7 +160,7 @@ class RuntimeDriver:
         Without a kernel there is only the launch to call off.
         """
         if self.record.phase is Phase.RUNNING and self.link is not None:
-            if self._kernel_exit is not None:
+            if self.kernel_exit is not None:
                 return
             try:
                 await self.link.client.stop_kernel(0.0)
@@ -172,7 +177,7 @@ class RuntimeDriver:
         self.record = await self._services.registry.update(self.record.id, command=command)
         if self.record.phase is Phase.FAILED:
             await self.job.clear()
-            self._kernel_exit = None
+            self.kernel_exit = None
             self.bridge.activity.execution_state = "starting"
             await self.want(Target.RUNNING)
             return
@@ -181,10 +186,10 @@ class RuntimeDriver:
             return
         self.bridge.detach(kernel_gone=True)
         self.bridge.activity.execution_state = "starting"
-        self._kernel_exit = None
+        self.kernel_exit = None
         env = {**self.record.environment.env, **command.env}
         await self.link.client.restart(command.argv, env)
-        self._tell("kernel")
+        self.tell("kernel")
 
     async def wait_exit(self) -> int:
         """Wait until the kernel has ended; returns its exit code."""
@@ -213,55 +218,7 @@ class RuntimeDriver:
     async def rename(self, **fields: Any) -> None:
         """Change name or tag."""
         self.record = await self._services.registry.update(self.record.id, **fields)
-        self._tell("renamed")
-
-    # -- what the link tells --------------------------------------------------
-
-    def link_ready(self, kernel_info: Mapping[str, Any]) -> None:
-        """See :class:`~jupyter_remote_kernels.link.link.LinkListener`."""
-        self._kernel_exit = None
-        self._reached()
-        facts: dict[str, Any] = {"exit": None} if self.record.exit is not None else {}
-        if self.record.started_s is None:
-            facts["started_s"] = time.time()
-            # Idleness begins now, however long the job was in a queue.
-            self.bridge.activity.last_s = time.time()
-        self.post(Event.LINK_READY, **facts)
-        self._services.background.spawn(
-            self._services.registry.remember_kernel_info(
-                self.record.environment.name, dict(kernel_info)
-            ),
-            "remember kernel_info",
-        )
-
-    def link_lost(self, message: str) -> None:
-        """See LinkListener. Unreachable is not dead: only the engine knows."""
-        if self.unreachable_since_s is None:
-            self.unreachable_since_s = time.time()
-            self._tell("reachability")
-        self.post(Event.LINK_LOST)
-        self._services.background.spawn(self.job.poll(), "poll after a lost link")
-
-    def link_refused(self, message: str) -> None:
-        """See LinkListener. It comes only before the kernel has ever answered."""
-        cause = ExitCause("link_refused", message, "Start a new runtime.")
-        self.post(Event.START_FAILED, exit=cause)
-
-    def kernel_exited(self, cause: Mapping[str, Any]) -> None:
-        """See LinkListener."""
-        self._kernel_exit = ExitCause.from_json(cause)
-        self._reached()
-        self.post(Event.KERNEL_EXITED, exit=self._kernel_exit)
-
-    def kernel_measured(self, metrics: Mapping[str, Any]) -> None:
-        """See LinkListener."""
-        self.metrics = {key: value for key, value in metrics.items() if key != "event"}
-        self._tell("usage")
-
-    def _reached(self) -> None:
-        if self.unreachable_since_s is not None:
-            self.unreachable_since_s = None
-            self._tell("reachability")
+        self.tell("renamed")
 
     # -- the machine ----------------------------------------------------------
 
@@ -307,9 +264,9 @@ class RuntimeDriver:
             if result is not None:
                 await result
         if transition.phase is not before:
-            self._tell("phase")
+            self.tell("phase")
         elif event is Event.KERNEL_EXITED or event is Event.LINK_READY:
-            self._tell("kernel")
+            self.tell("kernel")
 
     async def _commit(self, fields: Mapping[str, Any]) -> None:
         if not fields:
@@ -326,26 +283,11 @@ class RuntimeDriver:
     def _start_job(self) -> None:
         self.job.start()
 
-    async def _open_link(self) -> None:
-        try:
-            endpoint = await self.job.endpoint()
-        except RemoteKernelsError as error:
-            self.post(Event.START_FAILED, exit=ExitCause(error.reason, error.message, error.hint))
-            return
-        except Exception as error:  # noqa: BLE001 - see the next line
-            # A provider is somebody else's code; its mistakes must not leave a launch hanging.
-            _log.exception("runtime %s: the provider knows no endpoint", self.record.id)
-            self.post(Event.START_FAILED, exit=provider_bug(error))
-            return
-        client = AgentClient(endpoint, self.record.id, self.record.token)
-        self.bridge.expect_kernel()
-        self.link = Link(client, self.bridge, self)
-        self.link.open()
+    def _open_link(self) -> None:
+        self._links.open()
 
     async def _close_link(self) -> None:
-        if self.link is not None:
-            link, self.link = self.link, None
-            await link.close()
+        await self._links.close()
 
     def _stop_job(self) -> None:
         self.job.stop()
@@ -383,12 +325,9 @@ class RuntimeDriver:
                 limit_s, lambda: self.post(Event.START_FAILED, exit=cause)
             )
 
-    def _tell(self, action: str) -> None:
+    def tell(self, action: str) -> None:
+        """Tell everybody that something about this runtime is different now."""
         self._services.tell(Change(self.record.id, action, {"phase": self.record.phase.value}))
-
-    def told_engine(self) -> None:
-        """Called by the job keeper when the engine's words changed."""
-        self._tell("engine")
 
     def _refuse_the_rest(self) -> None:
         with contextlib.suppress(asyncio.QueueEmpty):

@@ -112,7 +112,7 @@ class JobKeeper:
         elif status.state.is_over and record.phase is not Phase.STOPPING:
             self._driver.post(Event.JOB_ENDED, exit=_explain(status))
         if before is None or (before.state, before.message) != (status.state, status.message):
-            self._driver.told_engine()
+            self._driver.tell("engine")
 
     async def endpoint(self) -> Endpoint:
         """Return where the agent can be reached."""
@@ -143,7 +143,7 @@ class JobKeeper:
                 # A job that is given up would run on, also when its provider has a mistake.
                 _log.warning("runtime %s: %r; stopping it again", record.id, error)
                 self.status = JobStatus(JobState.UNKNOWN, f"it could not be stopped yet: {error}")
-                self._driver.told_engine()
+                self._driver.tell("engine")
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _STOP_RETRY_LAST_S)
             else:
@@ -219,8 +219,7 @@ class JobKeeper:
     async def _cancel_start(self) -> None:
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._starting
+            await asyncio.wait({self._starting})
 
 
 def make_private_directory(path: Path) -> None:

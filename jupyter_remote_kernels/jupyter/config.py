@@ -23,8 +23,8 @@ class RemoteKernelsConfig(Configurable):
         DEFAULT_ENVIRONMENTS,
         config=True,
         help="""Environments by name. Each is a table with the keys display_name, provider,
-        language, argv, options, resources (cpu, memory, gpu), env and kind. Without any configuration
-        there is one, "python", on the provider "local".""",
+        language, argv, options, resources (cpu, memory, gpu), env and kind. Without any
+        configuration there is one, "python", on the provider "local".""",
     )
     silence_timeout_s = Float(
         600.0,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jupyter_remote_kernels.errors import InvalidInput
 from jupyter_remote_kernels.protocol.messages import PROTOCOL_VERSION, Composer, unpack
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class StandIn:
         if kind == "inspect_request":
             return {"status": "ok", "found": False, "data": {}, "metadata": {}}
         if kind == "complete_request":
-            position = unpack(request.parts[3]).get("cursor_pos", 0)
+            position = _read_content(request).get("cursor_pos", 0)
             return {
                 "status": "ok",
                 "matches": [],
@@ -223,10 +224,17 @@ class StandIn:
                 "metadata": {},
             }
         if kind == "debug_request":
-            return _refuse_debugging(unpack(request.parts[3]))
+            return _refuse_debugging(_read_content(request))
         if kind in ("interrupt_request", "shutdown_request"):
             return {"status": "ok", "restart": False}
         return None
+
+
+def _read_content(request: Request) -> dict[str, Any]:
+    try:
+        return unpack(request.parts[3])
+    except InvalidInput:
+        return {}  # a kernel would not understand it either
 
 
 def _refuse_debugging(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,9 @@ PROTOCOL_VERSION = "5.4"
 
 def pack(value: Any) -> bytes:
     """Encode JSON as the kernel protocol wants it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    # Half a surrogate pair has no UTF-8, but this way of writing it is JSON's own.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def unpack(part: Buffer) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def unpack(part: Buffer) -> dict[str, Any]:
     """
     try:
         value = json.loads(bytes(part))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput("a kernel message that is not JSON", reason="bad_message") from None
     if not isinstance(value, dict):
         raise InvalidInput("a kernel message part that is no object", reason="bad_message")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
@@ -28,13 +27,15 @@ class Signer:
     """
 
     def __init__(self, key: bytes, scheme: str = "hmac-sha256") -> None:
-        name = scheme.partition("-")[2]
-        if not scheme.startswith("hmac-") or name not in hashlib.algorithms_available:
+        prefix, _, name = scheme.partition("-")
+        try:
+            # A prepared object that is copied is cheaper than keying the hash each time.
+            prepared = hmac.new(key, digestmod=name if prefix == "hmac" else "")
+        except (TypeError, ValueError):  # both occur, also for hashes that cannot be keyed
             raise InvalidInput(
                 f"unknown signature scheme {scheme!r}", reason="bad_signature_scheme"
-            )
-        # A prepared object that is copied is cheaper than keying the hash for each message.
-        self._prepared = hmac.new(key, digestmod=name) if key else None
+            ) from None
+        self._prepared = prepared if key else None
 
     def sign(self, parts: Sequence[Buffer]) -> bytes:
         """Return the hexadecimal signature of header, parent header, metadata and content."""

@@ -15,28 +15,22 @@ Every test runs real agents on the real engine and leaves nothing behind, also w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
-import sys
-import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import pytest
 
-from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.errors import ProviderError
-from jupyter_remote_kernels.model.environments import Resources
-from jupyter_remote_kernels.providers.base import Checkpoint, JobSpec, JobState, JobStatus, Provider
+from jupyter_remote_kernels.providers.base import Checkpoint, JobSpec, JobState, Provider
+from jupyter_remote_kernels.testing.provider_jobs import (
+    ProviderJobs,
+    SpecMaker,
+    collect,
+    run,
+    start,
+    status_line,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-Result = TypeVar("Result")
-
-SLEEPER = "import time; time.sleep(600)"
 # Ignores every polite signal, and so does its child, which has left parent and session.
 STUBBORN = """
 import os, signal, time
@@ -51,81 +45,8 @@ time.sleep(600)
 """
 
 
-class SpecMaker(Protocol):
-    """What the fixture ``make_spec`` gives: a new label and directory at each call."""
-
-    def __call__(self, program: str = SLEEPER, **settings: Any) -> JobSpec:
-        """Return a spec whose kernel runs a Python program; more goes to the agent."""
-
-
-class ProviderContract:
-    """Inherit it, and give the fixture ``provider`` and what differs below.
-
-    Attributes
-    ----------
-    python : str
-        The interpreter for the kernels, as the jobs see it.
-    options : mapping
-        Provider options that work.
-    refused_options : mapping or None
-        Provider options that make the engine refuse a job; None where there are none.
-    resources : Resources
-        Limits to ask for.
-    ready_s : float
-        How long a job may take until its agent answers, in seconds.
-    """
-
-    python: str = sys.executable
-    options: Mapping[str, Any] = {}
-    refused_options: Mapping[str, Any] | None = None
-    resources: Resources = Resources()
-    ready_s: float = 30.0
-
-    @pytest.fixture
-    def provider(self) -> Provider:
-        """Return the provider under test; its constructor must not need a running loop."""
-        raise NotImplementedError("give the fixture 'provider' in your class")
-
-    def forget(self, provider: Provider) -> Provider:
-        """Return another provider on the same engine, as after the death of this process."""
-        return type(provider)()
-
-    def survivors(self, label: str) -> Sequence[object]:
-        """Return what is left of a job, looked up without the provider; nothing by default."""
-        del label
-        return ()
-
-    @pytest.fixture
-    def make_spec(self, provider: Provider, tmp_path: Path) -> Iterator[SpecMaker]:
-        """Give a maker of specs; at the end, stop everything that was made."""
-        made: list[JobSpec] = []
-
-        def make(program: str = SLEEPER, **settings: Any) -> JobSpec:
-            runtime_id = secrets.token_hex(8)
-            directory = tmp_path / runtime_id
-            directory.mkdir(mode=0o700)
-            agent_settings = {
-                "version": __version__,
-                "runtime_id": runtime_id,
-                "token": secrets.token_hex(16),
-                "argv": [self.python, "-c", program],
-                "directory": str(directory),
-                **settings,
-            }
-            made.append(
-                JobSpec(
-                    label=f"jrk-{runtime_id}",
-                    runtime_id=runtime_id,
-                    directory=str(directory),
-                    agent_settings=agent_settings,
-                    resources=self.resources,
-                    options=self.options,
-                )
-            )
-            return made[-1]
-
-        yield make
-        asyncio.run(_stop_all(provider, [spec.label for spec in made]))
+class ProviderContract(ProviderJobs):
+    """Inherit it, and give the fixture ``provider`` and what differs; see ``ProviderJobs``."""
 
     def test_facts_are_of_use(self, provider: Provider) -> None:
         """Name, capabilities and poll interval are what the control plane expects."""
@@ -139,7 +60,7 @@ class ProviderContract:
     ) -> None:
         """There is one before the first side effect, and the token is in none."""
         spec = make_spec()
-        checkpoints = _run(_start(provider, spec))
+        checkpoints = run(start(provider, spec))
         assert len(checkpoints) >= 2
         assert [bool(item.get("complete")) for item in checkpoints[:-1]] == [False] * (
             len(checkpoints) - 1
@@ -155,28 +76,28 @@ class ProviderContract:
         """A request without the token gets an answer: the agent itself is there."""
 
         async def check() -> None:
-            checkpoint = await self._start_running(provider, make_spec())
+            checkpoint = await self.start_running(provider, make_spec())
             url = (await provider.endpoint(checkpoint)).url
             assert not url.endswith("/")
-            assert await _status_line(url, self.ready_s) == "HTTP/1.1 403 Forbidden"
+            assert await status_line(url, self.ready_s) == "HTTP/1.1 403 Forbidden"
             (status,) = await provider.poll([checkpoint])
             assert status.state is JobState.RUNNING
 
-        _run(check())
+        run(check())
 
     def test_poll_answers_in_order(self, provider: Provider, make_spec: SpecMaker) -> None:
         """One answer per checkpoint, also for one job asked about twice and for none."""
 
         async def check() -> None:
             assert await provider.poll([]) == []
-            gone = await self._start_running(provider, make_spec())
-            alive = await self._start_running(provider, make_spec())
+            gone = await self.start_running(provider, make_spec())
+            alive = await self.start_running(provider, make_spec())
             await provider.stop(gone, 0.0)
             states = [item.state for item in await provider.poll([gone, alive, gone, alive])]
             assert [state.is_over for state in states] == [True, False, True, False]
             assert states[1] is states[3] is JobState.RUNNING
 
-        _run(check())
+        run(check())
 
     def test_job_that_ends_by_itself_is_seen(
         self, provider: Provider, make_spec: SpecMaker
@@ -185,15 +106,15 @@ class ProviderContract:
 
         async def check() -> None:
             spec = make_spec(version="0.0.0")
-            checkpoint = (await _start(provider, spec))[-1]
-            status = await self._wait(provider, checkpoint, lambda item: item.state.is_over)
+            checkpoint = (await start(provider, spec))[-1]
+            status = await self.wait(provider, checkpoint, lambda item: item.state.is_over)
             assert status.state is not JobState.SUCCEEDED
             if "logs" in provider.capabilities:
                 assert "0.0.0" in status.log_tail
             await provider.stop(checkpoint, 1.0)
-            await self._assert_gone(provider, spec.label, checkpoint)
+            await self.assert_gone(provider, spec.label, checkpoint)
 
-        _run(check())
+        run(check())
 
     def test_stop_is_verified_and_idempotent(
         self, provider: Provider, make_spec: SpecMaker
@@ -202,15 +123,15 @@ class ProviderContract:
 
         async def check() -> None:
             spec = make_spec()
-            checkpoint = await self._start_running(provider, spec)
+            checkpoint = await self.start_running(provider, spec)
             await provider.stop(checkpoint, 10.0)
-            await self._assert_gone(provider, spec.label, checkpoint)
+            await self.assert_gone(provider, spec.label, checkpoint)
             await provider.stop(checkpoint, 10.0)
             await provider.stop(checkpoint, 0.0)
             with pytest.raises(ProviderError):
                 await provider.endpoint(checkpoint)
 
-        _run(check())
+        run(check())
 
     @pytest.mark.parametrize("grace_s", [0.0, 0.5])
     def test_stop_ends_a_stubborn_job(
@@ -220,14 +141,14 @@ class ProviderContract:
 
         async def check() -> None:
             spec = make_spec(STUBBORN)
-            checkpoint = await self._start_running(provider, spec)
-            await self._read_answer(
+            checkpoint = await self.start_running(provider, spec)
+            await self.read_answer(
                 provider, spec, checkpoint, "log", lambda text: text.count("deaf") == 2
             )
             await provider.stop(checkpoint, grace_s)
-            await self._assert_gone(provider, spec.label, checkpoint)
+            await self.assert_gone(provider, spec.label, checkpoint)
 
-        _run(check())
+        run(check())
 
     def test_launch_can_be_given_up_at_every_checkpoint(
         self, provider: Provider, make_spec: SpecMaker
@@ -240,13 +161,13 @@ class ProviderContract:
             while not is_complete:
                 count += 1
                 spec = make_spec()
-                checkpoint = (await _start(provider, spec, count))[-1]
+                checkpoint = (await start(provider, spec, count))[-1]
                 stopper = provider if count % 2 else self.forget(provider)
                 await stopper.stop(checkpoint, 0.0)
-                await self._assert_gone(provider, spec.label, checkpoint)
+                await self.assert_gone(provider, spec.label, checkpoint)
                 is_complete = bool(checkpoint.get("complete"))
 
-        _run(check())
+        run(check())
 
     def test_incomplete_checkpoint_stops_a_job_that_runs(
         self, provider: Provider, make_spec: SpecMaker
@@ -255,7 +176,7 @@ class ProviderContract:
 
         async def check() -> None:
             spec = make_spec()
-            checkpoints = await _start(provider, spec)
+            checkpoints = await start(provider, spec)
             for checkpoint in checkpoints[:-1]:
                 with pytest.raises(ProviderError):
                     await provider.endpoint(checkpoint)
@@ -263,9 +184,9 @@ class ProviderContract:
             (status,) = await other.poll([checkpoints[0]])
             assert not status.state.is_over
             await other.stop(checkpoints[0], 5.0)
-            await self._assert_gone(provider, spec.label, checkpoints[-1])
+            await self.assert_gone(provider, spec.label, checkpoints[-1])
 
-        _run(check())
+        run(check())
 
     def test_recover_finds_a_job_from_its_label_alone(
         self, provider: Provider, make_spec: SpecMaker
@@ -274,9 +195,9 @@ class ProviderContract:
 
         async def check() -> None:
             spec = make_spec()
-            before = await self._start_running(provider, spec)
+            before = await self.start_running(provider, spec)
             url = (await provider.endpoint(before)).url
-            await _status_line(url, self.ready_s)
+            await status_line(url, self.ready_s)
             other = self.forget(provider)
             found = await other.recover(spec.label)
             assert len(found) == 1
@@ -286,13 +207,13 @@ class ProviderContract:
             (status,) = await other.poll(found)
             assert status.state is JobState.RUNNING
             await other.stop(found[0], 5.0)
-            await self._assert_gone(provider, spec.label, before)
+            await self.assert_gone(provider, spec.label, before)
 
-        _run(check())
+        run(check())
 
     def test_recover_of_an_unknown_label_is_empty(self, provider: Provider) -> None:
         """No job, no checkpoint, no error."""
-        assert _run(provider.recover(f"jrk-{secrets.token_hex(8)}")) == []
+        assert run(provider.recover(f"jrk-{secrets.token_hex(8)}")) == []
 
     def test_two_jobs_are_independent(self, provider: Provider, make_spec: SpecMaker) -> None:
         """Started at once; the end of one is nothing to the other."""
@@ -300,15 +221,15 @@ class ProviderContract:
         async def check() -> None:
             specs = [make_spec(), make_spec()]
             first, second = await asyncio.gather(
-                *(self._start_running(provider, spec) for spec in specs)
+                *(self.start_running(provider, spec) for spec in specs)
             )
             urls = [(await provider.endpoint(item)).url for item in (first, second)]
             assert urls[0] != urls[1]
             await provider.stop(first, 5.0)
-            await self._assert_gone(provider, specs[0].label, first)
-            assert await _status_line(urls[1], self.ready_s) == "HTTP/1.1 403 Forbidden"
+            await self.assert_gone(provider, specs[0].label, first)
+            assert await status_line(urls[1], self.ready_s) == "HTTP/1.1 403 Forbidden"
 
-        _run(check())
+        run(check())
 
     def test_refused_start_leaves_nothing(self, provider: Provider, make_spec: SpecMaker) -> None:
         """The engine's refusal is a provider error, and ``stop`` is still fine after it."""
@@ -321,7 +242,7 @@ class ProviderContract:
             refused = JobSpec(**{**vars(spec), "options": options})
             committed: list[Checkpoint] = []
             with pytest.raises(ProviderError) as caught:
-                await _collect(provider, refused, committed)
+                await collect(provider, refused, committed)
             assert str(spec.agent_settings["token"]) not in repr(caught.value)
             assert not any(item.get("complete") for item in committed)
             for checkpoint in committed:
@@ -329,105 +250,4 @@ class ProviderContract:
             assert await provider.recover(spec.label) == []
             assert not self.survivors(spec.label)
 
-        _run(check())
-
-    async def _start_running(self, provider: Provider, spec: JobSpec) -> Checkpoint:
-        checkpoint = (await _start(provider, spec))[-1]
-        status = await self._wait(
-            provider, checkpoint, lambda item: item.state is JobState.RUNNING or item.state.is_over
-        )
-        assert status.state is JobState.RUNNING, status
-        return checkpoint
-
-    async def _wait(
-        self, provider: Provider, checkpoint: Checkpoint, is_enough: Callable[[JobStatus], bool]
-    ) -> JobStatus:
-        deadline_s = time.monotonic() + self.ready_s
-        while True:
-            (status,) = await provider.poll([checkpoint])
-            if is_enough(status):
-                return status
-            assert time.monotonic() < deadline_s, status
-            # An engine sends no events through this interface: asking again is the only way.
-            await asyncio.sleep(0.05)
-
-    async def _read_answer(
-        self,
-        provider: Provider,
-        spec: JobSpec,
-        checkpoint: Checkpoint,
-        route: str,
-        is_enough: Callable[[str], bool],
-    ) -> str:
-        """Ask the agent until its answer is what is expected, and return that."""
-        url = (await provider.endpoint(checkpoint)).url
-        token = str(spec.agent_settings["token"])
-        deadline_s = time.monotonic() + self.ready_s
-        while True:
-            answer = await _ask(url, f"/api/remote-kernels/{route}", self.ready_s, token)
-            if is_enough(answer):
-                return answer
-            assert time.monotonic() < deadline_s, answer
-            await asyncio.sleep(0.05)  # these routes have no events
-
-    async def _assert_gone(self, provider: Provider, label: str, checkpoint: Checkpoint) -> None:
-        (status,) = await provider.poll([checkpoint])
-        assert status.state.is_over, status
-        assert await provider.recover(label) == []
-        assert not self.survivors(label)
-
-
-def _run(call: Coroutine[Any, Any, Result]) -> Result:
-    return asyncio.run(call)
-
-
-async def _start(provider: Provider, spec: JobSpec, count: int | None = None) -> list[Checkpoint]:
-    """Start a job and return its checkpoints; give the launch up after ``count`` of them."""
-    checkpoints: list[Checkpoint] = []
-    await _collect(provider, spec, checkpoints, count)
-    return checkpoints
-
-
-async def _collect(
-    provider: Provider, spec: JobSpec, committed: list[Checkpoint], count: int | None = None
-) -> None:
-    async with contextlib.aclosing(provider.start(spec)) as steps:
-        async for checkpoint in steps:
-            committed.append(checkpoint)
-            if len(committed) == count:
-                return
-
-
-async def _stop_all(provider: Provider, labels: Sequence[str]) -> None:
-    for label in labels:
-        for checkpoint in await provider.recover(label):
-            await provider.stop(checkpoint, 0.0)
-
-
-async def _status_line(url: str, timeout_s: float) -> str:
-    """Ask without a token and return the answer's first line."""
-    return (await _ask(url, "/api/kernels", timeout_s)).partition("\r\n")[0]
-
-
-async def _ask(url: str, path: str, timeout_s: float, token: str = "") -> str:
-    """Send a request, again until somebody listens, and return the whole answer."""
-    parts = urlsplit(url)
-    request = (
-        f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
-        f"Authorization: token {token}\r\n\r\n"
-    )
-    deadline_s = time.monotonic() + timeout_s
-    while True:
-        try:
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline_s, f"nobody listens at {url}"
-            await asyncio.sleep(0.05)  # nothing tells when a port is open
-            continue
-        try:
-            writer.write(request.encode())
-            return (await asyncio.wait_for(reader.read(), timeout_s)).decode()
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+        run(check())

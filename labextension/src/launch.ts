@@ -141,13 +141,12 @@ class LaunchProgress {
     actions: Notification.IAction[] = []
   ): void {
     this._context.remoteKernels.changed.disconnect(this._update, this);
-    Notification.update({
-      id: this._notification,
-      type,
-      message,
-      autoClose,
-      actions
-    });
+    const options = { autoClose, actions };
+    const id = this._notification;
+    // It is gone when somebody closed it, or pressed its button; the outcome is news anyway.
+    if (!Notification.update({ id, type, message, ...options })) {
+      Notification.emit(message, type, options);
+    }
   }
 
   private _cancel(): void {

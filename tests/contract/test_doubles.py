@@ -71,7 +71,7 @@ class TestQueueingProvider(ProviderContract):
             spec = make_spec()
             checkpoint = [item async for item in provider.start(spec)][-1]
             await provider.stop(checkpoint, 10.0)
-            await self._assert_gone(provider, spec.label, checkpoint)
+            await self.assert_gone(provider, spec.label, checkpoint)
 
         asyncio.run(check())
 

@@ -35,8 +35,8 @@ class TestLocalProviderWithLimits(TestLocalProvider):
     ):
         async def check():
             spec = make_spec("hog = b'x' * (1024 * 2**20)")
-            checkpoint = await self._start_running(provider, spec)
-            answer = await self._read_answer(
+            checkpoint = await self.start_running(provider, spec)
+            answer = await self.read_answer(
                 provider, spec, checkpoint, "status", lambda text: '"reason"' in text
             )
             cause = json.loads(answer.partition("\r\n\r\n")[2])["exit"]

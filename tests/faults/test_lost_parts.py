@@ -98,7 +98,7 @@ def test_agent_that_ends_at_once(launch, command):
     runtime = launch(python=command)
     with pytest.raises(LaunchFailed, match="agent") as failure:
         runtime.settle()
-    # Missing, when it ended in the very moment in which the engine was asked.
+    # Missing, when it ended in the very moment in which the engine was asked about it.
     assert failure.value.reason in ("job_failed", "job_succeeded", "job_missing")
 
 

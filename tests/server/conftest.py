@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
@@ -17,7 +18,6 @@ from jupyter_remote_kernels.jupyter.runtimes import EVENT_SCHEMA
 from tests.server.api import Api
 from tests.server.browser import Browser
 from tests.server.processes import labelled_processes
-
 
 _figures = pytest.StashKey()
 
@@ -115,7 +115,7 @@ class Events:
         self._read += 1
         return self.seen[self._read - 1]
 
-    async def until(self, **wanted):
+    async def until(self, **wanted: Any):
         """Wait for an event with these values."""
         while True:
             event = await self.next()
@@ -135,7 +135,7 @@ def events(jp_serverapp):
 def launch(api, events):
     """Start a runtime over REST and wait until its kernel answers."""
 
-    async def start(environment="python", **fields):
+    async def start(environment="python", **fields: Any):
         reply = await api("POST", "/runtimes", {"environment": environment, **fields})
         assert reply.status == 202, reply
         operation = reply.body["operation"]
@@ -182,7 +182,7 @@ def open_browser(jp_ws_fetch, jp_asyncio_loop):
 def notebook(jp_root_dir):
     """Write a notebook with code cells."""
 
-    def write(name, *cells):
+    def write(name, *cells: str):
         path = jp_root_dir / name
         code = [
             {

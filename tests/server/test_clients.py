@@ -22,7 +22,7 @@ def command(jp_environ, monkeypatch, tmp_path):
     """Run a ``jupyter`` command to its end; returns what it wrote."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
-    async def run(*arguments, stdin=b""):
+    async def run(*arguments: str, stdin=b""):
         process = await asyncio.create_subprocess_exec(
             *("jupyter", *arguments),
             cwd=tmp_path,

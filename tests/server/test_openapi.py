@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -63,6 +64,15 @@ def test_every_error_is_a_described_problem(kind):
     make_validator("/components/schemas/Problem").validate(problem)
     assert "secret" not in str(problem)
     assert problem["status"] == problems.HTTP_STATUS[kind]
+
+
+def test_page_for_people_names_every_route():
+    page = (Path(__file__).parents[2] / "docs" / "developers" / "rest.md").read_text()
+    table = page[: page.index("## Errors")]
+    for path, method in described_routes():
+        if path != "/openapi.json":
+            shown = re.escape(path).replace(re.escape("{}"), r"\{\w+\}")
+            assert re.search(rf"{method.upper()} `{shown}`", table), (method, path)
 
 
 async def test_description_is_served(api):

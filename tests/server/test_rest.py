@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def environments():
     }
 
 
-async def post_kernel(api, **model):
+async def post_kernel(api, **model: Any):
     """Start a kernel by Jupyter's own route."""
     return await api.fetch("POST", "/api/kernels", json.dumps(model).encode())
 

@@ -168,8 +168,9 @@ class TestDebugger:
         cell = notebook.last_cell()
         cell.write("first = 20\nsecond = first + 1\nprint('sum', first + second)")
         # The first mark of the gutter is an invisible one that only gives it its width.
-        cell.node.locator(".cm-breakpoint-gutter .cm-gutterElement").nth(2).click()
-        expect(cell.node.locator(".cm-breakpoint-icon")).to_be_visible()
+        line = cell.node.locator(".cm-gutter.cm-breakpoint-gutter > .cm-gutterElement").nth(2)
+        line.click()
+        expect(line.locator(".cm-breakpoint-icon")).to_be_visible()
         cell.press("Shift+Enter")
         frames = lab.page.locator(".jp-DebuggerCallstackFrame")
         expect(frames.first).to_be_visible()
@@ -177,7 +178,7 @@ class TestDebugger:
         expect(variables).to_contain_text("first")
         cell.expect_running()
         expect(cell.output).not_to_contain_text("sum")
-        lab.button("Continue").click()
+        lab.button("Continue (F9)").click()
         expect(cell.output).to_contain_text("sum 41")
         cell.expect_done()
 

@@ -207,6 +207,8 @@ class TestKeyboard:
         # The focus is where it was, so the next key is for the same row.
         expect(row(lab, first.kernel_id)).to_be_focused()
         keyboard.press("Tab")
+        expect(row(lab, first.kernel_id).locator(".jp-RemoteKernels-link")).to_be_focused()
+        keyboard.press("Tab")
         expect(action(row(lab, first.kernel_id), "Open Notebook")).to_be_focused()
         row(lab, first.kernel_id).focus()
         keyboard.press("Enter")

@@ -286,6 +286,32 @@ def test_start_that_hangs_can_be_stopped_at_once(engine, launch, plane, point):
     assert handle.driver.record.phase is Phase.STOPPED
 
 
+def test_endpoint_that_hangs_does_not_keep_a_stop_waiting(engine, launch):
+    engine.status = JobStatus(JobState.RUNNING)
+    hanging = FailingProvider(engine, at="endpoint", how="block")
+    with installed(hanging):
+        handle = launch("failing")
+        handle.on(asyncio.wait_for(hanging.wait_reached(), LIMIT_S))
+        handle.on(asyncio.wait_for(handle.driver.stop(), 2.0))
+    assert handle.driver.link is None
+    assert handle.stored.phase is Phase.STOPPED
+
+
+def test_job_that_has_no_endpoint_because_it_is_over(engine, launch):
+    handle = launch()
+    handle.until(lambda driver: driver.engine is not None)
+    engine.endpoint_error = ProviderError("the job is over", reason="job_over")
+
+    async def end_after_the_start():
+        handle.driver.post(Event.JOB_STARTED)
+        engine.status = JobStatus(JobState.FAILED, "out of disk")
+
+    handle.on(end_after_the_start())
+    handle.until_phase(Phase.FAILED)
+    # Not the endpoint's error, which says less.
+    assert "out of disk" in handle.driver.record.exit.message
+
+
 def test_stop_gets_a_checkpoint_whose_commit_was_under_way(engine, launch, plane, gates):
     engine.start_gate = asyncio.Event()
     in_stopping, in_commit = gates(

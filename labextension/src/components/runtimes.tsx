@@ -186,8 +186,16 @@ function RuntimeRow(props: {
         </div>
         <StateLine runtime={runtime} state={state} />
         <UsageLine context={props.context} runtime={runtime} />
-        <ExitNotice context={props.context} runtime={runtime} />
-        <Documents context={props.context} runtime={runtime} />
+        <ExitNotice
+          context={props.context}
+          runtime={runtime}
+          tabIndex={tabIndex}
+        />
+        <Documents
+          context={props.context}
+          runtime={runtime}
+          tabIndex={tabIndex}
+        />
       </div>
       <div className="jp-RemoteKernels-actions">
         {ROW_ACTIONS.map(command => (
@@ -261,6 +269,7 @@ function UsageLine(props: {
 function ExitNotice(props: {
   context: IViewContext;
   runtime: IRuntime;
+  tabIndex: number;
 }): React.JSX.Element | null {
   const { remoteKernels, trans } = props.context;
   const { runtime } = props;
@@ -283,6 +292,7 @@ function ExitNotice(props: {
           className="jp-RemoteKernels-action"
           title={trans.__('Dismiss')}
           aria-label={trans.__('Dismiss: %1', exit.message)}
+          tabIndex={props.tabIndex}
           onClick={() => remoteKernels.forgetExit(runtime.id)}
         >
           <closeIcon.react tag="span" />
@@ -295,6 +305,7 @@ function ExitNotice(props: {
 function Documents(props: {
   context: IViewContext;
   runtime: IRuntime;
+  tabIndex: number;
 }): React.JSX.Element | null {
   const { commands, trans } = props.context;
   const { runtime } = props;
@@ -305,6 +316,7 @@ function Documents(props: {
       </div>
     );
   }
+  // As with the actions: only the buttons of the current row are in the way of the Tab key.
   return (
     <div className="jp-RemoteKernels-documents">
       {runtime.notebooks.map(document => (
@@ -318,6 +330,7 @@ function Documents(props: {
             })
           }
           label={trans.__('Open %1', document.path)}
+          tabIndex={props.tabIndex}
         />
       ))}
     </div>
@@ -328,6 +341,7 @@ function DocumentLink(props: {
   document: IConnectedDocument;
   open: () => void;
   label: string;
+  tabIndex: number;
 }): React.JSX.Element {
   const { path, name, type } = props.document;
   if (type !== 'notebook') {
@@ -338,6 +352,7 @@ function DocumentLink(props: {
       type="button"
       className="jp-RemoteKernels-link"
       title={props.label}
+      tabIndex={props.tabIndex}
       onClick={props.open}
     >
       {path.split('/').pop() || name}

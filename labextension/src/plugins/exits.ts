@@ -76,6 +76,7 @@ async function explainInDialog(
   const dialog = await findDialog(title, path);
   await remoteKernels.refreshRuntime(id);
   const exit = remoteKernels.lastExit(id);
+  await dialog.ready;
   if (exit && !dialog.isDisposed) {
     addCause(dialog, exit);
   }
@@ -84,7 +85,8 @@ async function explainInDialog(
 /** Wait for the dialog with this title about this document. */
 function findDialog(title: string, path: string): Promise<Dialog<unknown>> {
   const isIt = (dialog: Dialog<unknown>): boolean => {
-    const text = dialog.node.textContent ?? '';
+    // The text itself is drawn only when it is the dialog's turn.
+    const text = dialog.node.ariaLabel ?? '';
     return (
       !dialog.node.querySelector(`.${CAUSE_CLASS}`) &&
       text.includes(title) &&
@@ -116,6 +118,7 @@ function addCause(dialog: Dialog<unknown>, exit: IExit): void {
       line.className = CAUSE_CLASS;
       line.textContent = text;
       body.append(line);
+      dialog.node.ariaLabel += ` ${text}`;
     }
   }
 }

@@ -47,7 +47,8 @@ class KernelsPanel extends SidePanel {
       new CommandToolbarButton({
         commands,
         id: CommandIDs.refresh,
-        label: ''
+        label: '',
+        caption: trans.__('Refresh Remote Kernels')
       })
     );
 

@@ -1,0 +1,131 @@
+"""One runtime's way to its agent: found with the engine, opened, watched, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_remote_kernels.control.job import provider_bug
+from jupyter_remote_kernels.errors import RemoteKernelsError
+from jupyter_remote_kernels.link.agent_client import AgentClient
+from jupyter_remote_kernels.link.link import Link
+from jupyter_remote_kernels.model.phases import Event
+from jupyter_remote_kernels.model.records import ExitCause
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_remote_kernels.control.driver import RuntimeDriver
+    from jupyter_remote_kernels.control.services import Services
+
+_log = logging.getLogger(__name__)
+
+
+class LinkKeeper:
+    """Opens and closes the link of one runtime, and passes on what it tells.
+
+    It is the link's listener; see :class:`~jupyter_remote_kernels.link.link.LinkListener`.
+
+    Parameters
+    ----------
+    driver : RuntimeDriver
+        Whose link; it is told everything as events.
+    services : Services
+        What all drivers share.
+    """
+
+    def __init__(self, driver: RuntimeDriver, services: Services) -> None:
+        self._driver = driver
+        self._services = services
+        self._opening: asyncio.Task[None] | None = None
+        self.link: Link | None = None
+
+    def open(self) -> None:
+        """Begin to connect; the outcome is told as events."""
+        # Beside the driver, because a provider may have to build a tunnel first.
+        self._opening = self._services.background.spawn(
+            self._open(), f"connect {self._driver.record.id}"
+        )
+
+    async def close(self) -> None:
+        """Disconnect for good, or stop connecting."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        if self.link is not None:
+            link, self.link = self.link, None
+            await link.close()
+
+    # -- what the link tells --------------------------------------------------
+
+    def link_ready(self, kernel_info: Mapping[str, Any]) -> None:
+        """The kernel answers through the link."""
+        driver = self._driver
+        driver.kernel_exit = None
+        self._reached()
+        facts: dict[str, Any] = {"exit": None} if driver.record.exit is not None else {}
+        if driver.record.started_s is None:
+            facts["started_s"] = time.time()
+            # Idleness begins now, however long the job was in a queue.
+            driver.bridge.activity.last_s = time.time()
+        driver.post(Event.LINK_READY, **facts)
+        self._services.background.spawn(
+            self._services.registry.remember_kernel_info(
+                driver.record.environment.name, dict(kernel_info)
+            ),
+            "remember kernel_info",
+        )
+
+    def link_lost(self, message: str) -> None:
+        """The agent cannot be reached. Unreachable is not dead: only the engine knows."""
+        driver = self._driver
+        if driver.unreachable_since_s is None:
+            driver.unreachable_since_s = time.time()
+            driver.tell("reachability")
+        driver.post(Event.LINK_LOST)
+        self._services.background.spawn(driver.job.poll(), "poll after a lost link")
+
+    def link_refused(self, message: str) -> None:
+        """The agent does not accept us; this comes only before it ever has."""
+        cause = ExitCause("link_refused", message, "Start a new runtime.")
+        self._driver.post(Event.START_FAILED, exit=cause)
+
+    def kernel_exited(self, cause: Mapping[str, Any]) -> None:
+        """The agent says that its kernel is gone."""
+        self._driver.kernel_exit = ExitCause.from_json(cause)
+        self._reached()
+        self._driver.post(Event.KERNEL_EXITED, exit=self._driver.kernel_exit)
+
+    def kernel_measured(self, metrics: Mapping[str, Any]) -> None:
+        """The agent measured CPU and memory."""
+        self._driver.metrics = {key: metrics[key] for key in metrics if key != "event"}
+        self._driver.tell("usage")
+
+    def _reached(self) -> None:
+        if self._driver.unreachable_since_s is not None:
+            self._driver.unreachable_since_s = None
+            self._driver.tell("reachability")
+
+    # -- inside ---------------------------------------------------------------
+
+    async def _open(self) -> None:
+        driver = self._driver
+        try:
+            endpoint = await driver.job.endpoint()
+        except RemoteKernelsError as error:
+            cause = ExitCause(error.reason, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - see the next line
+            # A provider is somebody else's code; its mistakes must not leave a launch hanging.
+            _log.exception("runtime %s: the provider knows no endpoint", driver.record.id)
+            cause = provider_bug(error)
+        else:
+            driver.bridge.expect_kernel()
+            client = AgentClient(endpoint, driver.record.id, driver.record.token)
+            self.link = Link(client, driver.bridge, self)
+            self.link.open()
+            return
+        # A job that has ended already has no endpoint; its engine knows better why.
+        await driver.job.poll()
+        driver.post(Event.START_FAILED, exit=cause)

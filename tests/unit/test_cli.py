@@ -1,0 +1,185 @@
+"""The command line: what it prints, from what it reads, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from jupyter_remote_kernels.cli.tables import format_age, format_table
+from jupyter_remote_kernels.control.owners import OwnerLock
+from jupyter_remote_kernels.control.registry import Registry
+from jupyter_remote_kernels.model.environments import Environment
+from jupyter_remote_kernels.model.phases import Phase
+from jupyter_remote_kernels.model.records import KernelCommand, RuntimeRecord
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Jupyter's directories of a user who has nothing yet."""
+    (tmp_path / "config").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def run(home):
+    """Run the command in a process of its own, as a shell does."""
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+    }
+
+    def call(*arguments: str, status=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "jupyter_remote_kernels.cli.app", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def configure(home):
+    def write(environments, name="jupyter_server_config"):
+        content = {"RemoteKernels": {"environments": environments}}
+        (home / "config" / f"{name}.json").write_text(json.dumps(content))
+
+    return write
+
+
+@pytest.fixture
+def registry(home):
+    found = Registry(home / "data" / "remote_kernels" / "registry.sqlite3")
+    yield found
+    found.close()
+
+
+def record(runtime_id, **fields: Any):
+    environment = Environment(name="python", display_name="Python")
+    command = KernelCommand(argv=("kernel",))
+    return RuntimeRecord(
+        id=runtime_id,
+        name=f"name of {runtime_id}",
+        environment=environment,
+        command=command,
+        token="geheim",
+        **fields,
+    )
+
+
+def test_without_a_subcommand_it_explains_itself(run):
+    assert "install" in run(status=1).stdout
+    for name in ("environments", "ls", "install"):
+        assert "--json" in run(name, "--help").stdout
+
+
+class TestEnvironments:
+    def test_default_one(self, run):
+        lines = run("environments").stdout.splitlines()
+        assert lines[0].split() == ["NAME", "DISPLAY", "NAME", "PROVIDER", "KERNEL", "NAME", "KIND"]
+        expected = "python Python (remote) local remote-python platform"
+        assert lines[1].split() == expected.split()
+
+    def test_those_of_the_servers_configuration_as_json(self, run, configure):
+        configure({"b": {"display_name": "B"}, "a": {"provider": "slurm"}})
+        rows = json.loads(run("environments", "--json").stdout)
+        assert [(row["name"], row["provider"]) for row in rows] == [("a", "slurm"), ("b", "local")]
+
+    def test_a_file_of_its_own_wins(self, run, configure):
+        configure({"a": {}})
+        configure({"a": {"display_name": "mine"}}, "jupyter_remote_kernels_config")
+        (row,) = json.loads(run("environments", "--json").stdout)
+        assert row["display_name"] == "mine"
+
+    def test_wrong_one_is_reported_and_the_others_are_listed(self, run, configure):
+        configure({"good": {}, "bad": {"resources": {"cpu": "many"}}})
+        done = run("environments", "--json")
+        assert [row["name"] for row in json.loads(done.stdout)] == ["good"]
+        assert "environment 'bad': resources.cpu: must be a number above 0" in done.stderr
+
+
+class TestList:
+    def test_nothing_yet_makes_nothing(self, run, home):
+        assert len(run("ls").stdout.splitlines()) == 1
+        assert json.loads(run("ls", "--json").stdout) == []
+        assert not (home / "data" / "remote_kernels").exists()
+
+    def test_living_and_ended_ones(self, run, registry, home):
+        lock = OwnerLock.acquire(home / "data" / "remote_kernels")
+        registry.insert(record("living", owner=lock.owner, phase=Phase.RUNNING))
+        registry.insert(record("ended", phase=Phase.STOPPED))
+        rows = json.loads(run("ls", "--json").stdout)
+        assert [(row["id"], row["phase"]) for row in rows] == [("living", "running")]
+        assert rows[0]["owner"] == f"{lock.owner.host}:{lock.owner.pid}"
+        rows = json.loads(run("ls", "--all", "--json").stdout)
+        assert {row["id"] for row in rows} == {"living", "ended"}
+        lock.release()
+        (row,) = json.loads(run("ls", "--json").stdout)
+        assert row["owner"].endswith(" (gone)")
+
+    def test_no_secret_is_shown(self, run, registry):
+        registry.insert(record("one"))
+        assert "geheim" not in run("ls", "--all", "--json").stdout
+        assert "geheim" not in run("ls").stdout
+
+    def test_damaged_registry_is_one_line_and_a_status(self, run, home):
+        folder = home / "data" / "remote_kernels"
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "registry.sqlite3").write_bytes(b"no database at all" * 100)
+        errors = run("ls", status=1).stderr
+        assert "is damaged" in errors
+        assert len(errors.splitlines()) == 1
+
+
+class TestInstall:
+    def test_into_a_directory(self, run, home):
+        done = run("install", f"--directory={home / 'kernels'}")
+        written = home / "kernels" / "remote-python"
+        assert str(written) in done.stdout
+        spec = json.loads((written / "kernel.json").read_text())
+        assert spec["metadata"]["kernel_provisioner"]["provisioner_name"] == "remote-kernels"
+        assert "{connection_file}" in spec["argv"]
+
+
+class TestTables:
+    def test_columns_are_aligned_and_empty_cells_are_empty(self):
+        rows = [{"a": "x", "b_c": None, "d": 1}, {"a": "longer", "b_c": "y", "d": 22}]
+        assert format_table(rows, ["a", "b_c", "d"]).splitlines() == [
+            "A       B C  D",
+            "x            1",
+            "longer  y    22",
+        ]
+
+    def test_no_rows_leave_the_head(self):
+        assert format_table([], ["name"]) == "NAME"
+
+    @pytest.mark.parametrize(
+        "age_s,text",
+        [
+            (-5, "0 s"),
+            (0.4, "0 s"),
+            (59.9, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (3600, "1 h"),
+            (7500, "2 h 5 min"),
+            (90_061, "1 d 1 h"),
+            (86_400 * 400, "400 d"),
+        ],
+    )
+    def test_ages(self, age_s, text):
+        assert format_age(age_s) == text
