@@ -139,9 +139,10 @@ class LocalSockets:
             "key": self._keys.key,
             "signature_scheme": self._keys.scheme,
         }
-        if self._keys.curve_publickey:
-            info["curve_publickey"] = self._keys.curve_publickey
-            info["curve_secretkey"] = self._keys.curve_secretkey
+        if self._keys.curve_publickey and self._keys.curve_secretkey:
+            # As text, which is how jupyter_client compares them.
+            info["curve_publickey"] = self._keys.curve_publickey.decode()
+            info["curve_secretkey"] = self._keys.curve_secretkey.decode()
         for index, channel in enumerate(_TYPES, 1):
             port = address.ports.get(channel, 0)
             info[f"{channel}_port"] = self._bind_channel(channel, address, port, index)

@@ -49,6 +49,18 @@ export function formatShare(part: number, whole: number): string {
     : `${first} / ${second}`;
 }
 
+/** Texts of the server as sentences in a row; those that are missing are left out. */
+export function asSentences(
+  ...texts: ReadonlyArray<string | null | undefined>
+): string {
+  return texts
+    .map(text => text?.trim())
+    .filter((text): text is string => !!text)
+    .map(text => text[0].toUpperCase() + text.slice(1))
+    .map(text => (/[.!?…]$/.test(text) ? text : `${text}.`))
+    .join(' ');
+}
+
 /** Format a moment as the time of day, with the date when it was another day. */
 export function formatTime(iso: string, now: Date = new Date()): string {
   const then = new Date(iso);

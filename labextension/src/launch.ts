@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IEnvironment, IRuntime } from './api';
 import { RemoteKernelsError } from './errors';
-import { describeState, isComing } from './format';
+import { asSentences, describeState, isComing } from './format';
 import type { ILaunch, IRemoteKernels } from './tokens';
 
 /** How long the news of a runtime that is ready stays. */
@@ -116,9 +116,7 @@ class LaunchProgress {
 
   private _fail(runtime: IRuntime): void {
     const { trans } = this._context;
-    const cause = [runtime.exit?.message, runtime.exit?.hint]
-      .filter(part => !!part)
-      .join(' ');
+    const cause = asSentences(runtime.exit?.message, runtime.exit?.hint);
     this._finish(
       'error',
       cause
@@ -169,5 +167,5 @@ class LaunchProgress {
 /** An error in one line: what failed, why, and what to do. */
 export function explain(what: string, error: unknown): string {
   const { message, hint } = RemoteKernelsError.from(error);
-  return [`${what}: ${message}`, hint].filter(part => !!part).join(' ');
+  return asSentences(`${what}: ${message}`, hint);
 }

@@ -73,7 +73,7 @@ class TestEnvironments:
         action(runtime, "Terminate").click()
         expect(lab.dialog).to_contain_text("Its variables will be lost")
         expect(lab.dialog).to_contain_text("Untitled")
-        lab.dialog.get_by_role("button", name="Terminate").click()
+        lab.dialog.get_by_role("button", name="Terminate the runtime").click()
         expect(runtime).to_have_count(0)
         assert lab.server.api("GET", "/api/kernels") == []
         # The notebook learns of it at once, and not when JupyterLab looks next.
@@ -142,7 +142,7 @@ class TestRuntimes:
         open_panel(lab)
         action(row(lab, notebook.kernel_id), "Restart").click()
         expect(lab.dialog).to_contain_text("Its variables will be lost; the runtime stays.")
-        lab.dialog.get_by_role("button", name="Restart").click()
+        lab.dialog.get_by_role("button", name="Restart the kernel").click()
         notebook.wait_for_status("restarting")
         notebook.wait_idle()
         assert notebook.value("'kept' in globals()") == "False"
@@ -153,7 +153,7 @@ class TestRuntimes:
         # Nobody told this page: the server's events did.
         expect(mine).to_contain_text("Running · Idle")
         action(mine, "Restart").click()
-        lab.dialog.get_by_role("button", name="Restart").click()
+        lab.dialog.get_by_role("button", name="Restart the kernel").click()
         expect(mine).to_contain_text("Running · Kernel Starting")
         expect(mine).to_contain_text("Running · Idle")
 
@@ -253,7 +253,7 @@ def test_a_death_is_told_with_its_cause(lab: LabPage):
     lab.dialog.get_by_role("button", name="Ok").click()
     notebook.wait_idle()
     # The row tells it to whoever comes back later, until it is dismissed.
-    expect(mine).to_contain_text("Restarted:")
+    expect(mine).to_contain_text("Restarted.")
     expect(mine).to_contain_text("code 7")
     action(mine, "Dismiss").click()
     expect(mine).not_to_contain_text("code 7")

@@ -1,5 +1,6 @@
 import type { IRuntime } from '../api';
 import {
+  asSentences,
   describeBadge,
   describeState,
   describeUsage,
@@ -57,6 +58,14 @@ describe('formatBytes', () => {
     [400 * 2 ** 20, '400 MiB']
   ])('formats %d as %s', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe('asSentences', () => {
+  it('begins and ends each text', () => {
+    expect(asSentences('exit code 7', '', null, 'See the log.')).toBe(
+      'Exit code 7. See the log.'
+    );
   });
 });
 

@@ -4,6 +4,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 import * as React from 'react';
 
+import { asSentences } from '../format';
 import { CommandIDs, type IRemoteKernels } from '../tokens';
 
 /** What every view of the panel needs. */
@@ -107,8 +108,8 @@ export function Obstacle(props: {
         <Blank
           alert
           title={error?.title || trans.__('Remote kernels cannot be listed')}
-          text={error?.detail}
-          hint={error?.hint}
+          text={asSentences(error?.detail)}
+          hint={asSentences(error?.hint)}
           action={retry}
         />
       );

@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import type { ILogPage } from '../api';
 import { RemoteKernelsError } from '../errors';
-import { formatBytes } from '../format';
+import { asSentences, formatBytes } from '../format';
 import { Blank } from './common';
 
 /** How much of a log is read at a time. */
@@ -78,8 +78,8 @@ export class LogView extends ReactWidget {
         <Blank
           alert
           title={this._error.title || trans.__('The log cannot be read')}
-          text={this._error.detail}
-          hint={this._error.hint}
+          text={asSentences(this._error.detail)}
+          hint={asSentences(this._error.hint)}
           action={{
             label: trans.__('Retry'),
             run: () => void this.refresh()

@@ -3,6 +3,7 @@ import * as React from 'react';
 
 import type { IConnectedDocument, IRuntime } from '../api';
 import {
+  asSentences,
   describeState,
   describeUsage,
   isComing,
@@ -282,9 +283,11 @@ function ExitNotice(props: {
     <div className="jp-RemoteKernels-exit">
       <div className="jp-RemoteKernels-exitText">
         <div>
-          {isBack ? trans.__('Restarted: %1', exit.message) : exit.message}
+          {isBack
+            ? trans.__('Restarted. %1', asSentences(exit.message))
+            : asSentences(exit.message)}
         </div>
-        {exit.hint && <div>{exit.hint}</div>}
+        {exit.hint && <div>{asSentences(exit.hint)}</div>}
       </div>
       {isBack && (
         <button

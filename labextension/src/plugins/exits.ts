@@ -7,6 +7,7 @@ import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { IExit } from '../api';
+import { asSentences } from '../format';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 const CAUSE_CLASS = 'jp-RemoteKernels-cause';
@@ -34,11 +35,8 @@ export const exitsPlugin: JupyterFrontEndPlugin<void> = {
       if (runtime.target !== 'running') {
         return;
       }
-      const message = [
-        trans.__('The kernel of %1 ended: %2', runtime.name, exit.message),
-        exit.hint
-      ];
-      Notification.error(message.filter(text => !!text).join(' '), {
+      const cause = asSentences(exit.message, exit.hint);
+      Notification.error(trans.__('%1: %2', runtime.name, cause), {
         autoClose: false,
         actions: [
           {
@@ -116,7 +114,7 @@ function addCause(dialog: Dialog<unknown>, exit: IExit): void {
     if (text && body) {
       const line = document.createElement('p');
       line.className = CAUSE_CLASS;
-      line.textContent = text;
+      line.textContent = asSentences(text);
       body.append(line);
       dialog.node.ariaLabel += ` ${text}`;
     }
