@@ -77,6 +77,19 @@ class RemoteKernelManager(ServerKernelManager):
     def last_activity(self, value: datetime | None) -> None:
         self._own_last_activity = value
 
+    async def is_alive(self) -> bool:  # type: ignore[override]
+        """Asked by the restarter every few seconds, and by websockets.
+
+        A launch that never came up is not repeated by itself: the engine would be asked again
+        and again, and the reason would vanish with the kernel. It stays listed as failed until
+        somebody restarts or terminates it.
+        """
+        driver = self.driver
+        if driver is not None and driver.record.started_s is None:
+            return True
+        alive: bool = await self._async_is_alive()
+        return alive
+
     def keep_tap(self, tap: WebsocketTap) -> None:
         """Keep the tap of the last browser, which goes on to collect what it misses."""
         self.drop_tap()

@@ -224,7 +224,10 @@ class StandIn:
                 "metadata": {},
             }
         if kind == "debug_request":
-            return _refuse_debugging(_read_content(request))
+            content = _read_content(request)
+            # A kernel that is about to come up can take this itself.
+            is_for_kernel = self.hold_info and content.get("command") != "debugInfo"
+            return None if is_for_kernel else _refuse_debugging(content)
         if kind in ("interrupt_request", "shutdown_request"):
             return {"status": "ok", "restart": False}
         return None

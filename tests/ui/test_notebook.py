@@ -225,7 +225,13 @@ class TestKernel:
         assert cause["reason"] == "out_of_memory"
         assert "400 MiB" in cause["message"]
         assert "use less memory" in cause["hint"]
+        # JupyterLab's dialog and our panel name the cause too, and not only the death.
+        expect(lab.dialog).to_contain_text("400 MiB")
         restarts(notebook, lab)
+        lab.execute("remote-kernels:open-panel")
+        row = lab.page.locator(f'[data-runtime-id="{notebook.kernel_id}"]')
+        expect(row).to_contain_text("Restarted.")
+        expect(row).to_contain_text("400 MiB")
         assert notebook.value("6 * 7") == "42"
 
 

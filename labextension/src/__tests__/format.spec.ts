@@ -8,6 +8,7 @@ import {
   isComing,
   memoryShare
 } from '../format';
+import { makeRuntime } from './runtime';
 
 const trans = {
   __: (text: string, ...args: unknown[]) =>
@@ -17,38 +18,7 @@ const trans = {
     )
 } as unknown as Parameters<typeof describeState>[1];
 
-function runtime(changes: Partial<IRuntime> = {}): IRuntime {
-  return {
-    id: 'r',
-    name: 'Python (remote)',
-    tag: null,
-    environment: 'python',
-    environment_display_name: 'Python (remote)',
-    kernel_name: 'remote-python',
-    provider: 'local',
-    phase: 'running',
-    target: 'running',
-    reachability: { state: 'ok', since: null },
-    execution_state: 'idle',
-    step: null,
-    engine: { state: null, message: null },
-    created_at: '2026-01-01T00:00:00Z',
-    started_at: null,
-    last_activity: null,
-    resources: { cpu: null, memory_bytes: null, gpu: null },
-    usage: {
-      cpu_percent: null,
-      memory_bytes: null,
-      memory_limit_bytes: null,
-      cpu_time_s: null
-    },
-    executions: 0,
-    connections: 0,
-    notebooks: [],
-    exit: null,
-    ...changes
-  };
-}
+const runtime = makeRuntime;
 
 describe('formatBytes', () => {
   it.each([
