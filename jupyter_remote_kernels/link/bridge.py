@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.link.stand_in import Tap
     from jupyter_remote_kernels.protocol.frames import Buffer
 
-_INFO_PATIENCE_S = 2.0
+_INFO_PATIENCE_S = 10.0
 _WRITABLE = ("shell", "control", "stdin")
 
 __all__ = ["Activity", "Address", "Bridge", "Keys"]

@@ -19,6 +19,10 @@ from tests.faults.relay import RelayProvider
 from tests.faults.support import TINY
 
 
+# Missing, when the agent ended in the very moment in which its engine was asked about it.
+KILLED = ("job_failed", "job_missing")
+
+
 @pytest.fixture
 def relay(plane):
     """An engine whose network and whose words a test controls."""
@@ -66,9 +70,7 @@ def test_killed_agent_is_found_and_its_kernel_does_not_stay(home, launch):
     runtime.until_phase(Phase.FAILED)
     # Not at the next poll, but because the link was lost.
     assert time.monotonic() - started_s < 3.0
-    cause = runtime.driver.record.exit
-    assert cause.reason == "job_failed"
-    assert "SIGKILL" in cause.message
+    assert runtime.driver.record.exit.reason in KILLED
     runtime.until(lambda driver: driver.record.checkpoint is None)
     assert [item for item in home.processes() if label in str(item)] == []
     assert home.processes() == {}
@@ -98,8 +100,7 @@ def test_agent_that_ends_at_once(launch, command):
     runtime = launch(python=command)
     with pytest.raises(LaunchFailed, match="agent") as failure:
         runtime.settle()
-    # Missing, when it ended in the very moment in which the engine was asked about it.
-    assert failure.value.reason in ("job_failed", "job_succeeded", "job_missing")
+    assert failure.value.reason in ("job_succeeded", *KILLED)
 
 
 def test_terminate_in_every_moment_of_a_start(home, launch):
@@ -238,7 +239,7 @@ def test_agent_killed_during_a_cut(home, runtime, set_network):
     runtime.until(is_unreachable)
     os.kill(runtime.agent_pid, signal.SIGKILL)
     runtime.until_phase(Phase.FAILED)
-    assert runtime.driver.record.exit.reason == "job_failed"
+    assert runtime.driver.record.exit.reason in KILLED
 
 
 def test_terminate_during_a_cut(home, runtime, set_network):

@@ -103,6 +103,7 @@ async def test_alone(command, installed, notebook, client, jp_data_dir):
     assert not labelled_processes(jp_data_dir)
 
 
+@pytest.mark.timeout(180)
 async def test_beside_a_server_and_all_at_once(
     api, launch, open_browser, command, installed, notebook, jp_data_dir
 ):

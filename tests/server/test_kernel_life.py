@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import uuid
 
 import pytest
 
 from tests.server.processes import labelled_processes
+
+MORTAL = """
+import os, runpy, sys
+if os.path.exists({!r}):
+    sys.exit(1)
+sys.argv = ["ipykernel_launcher", "-f", sys.argv[1]]
+runpy.run_module("ipykernel_launcher", run_name="__main__")
+"""
 
 
 async def until_exit(api, events, runtime_id):
@@ -42,8 +51,10 @@ class TestCulling:
 
 class TestDeath:
     @pytest.fixture
-    def environments(self):
+    def environments(self, tmp_path):
+        mortal = MORTAL.format(str(tmp_path / "poison"))
         return {
+            "mortal": {"argv": [sys.executable, "-c", mortal, "{connection_file}"]},
             "python": {},
             "small": {"resources": {"memory": "300MiB"}},
             "hopeless": {"argv": ["/bin/false", "{connection_file}"]},
@@ -96,10 +107,34 @@ class TestDeath:
         else:
             assert refused.result().reply["ename"] == "MemoryError"
 
-    async def test_hopeless_kernel_leaves_nothing_behind(self, api, events, jp_data_dir):
+    async def test_kernel_that_never_came_up_stays_with_its_reason(
+        self, api, events, jp_serverapp, jp_data_dir
+    ):
         reply = await api("POST", "/runtimes", {"environment": "hopeless"})
-        await events.until(runtime_id=reply.body["id"], phase="stopped")
+        runtime_id = reply.body["id"]
+        cause = await until_exit(api, events, runtime_id)
+        assert cause["reason"] == "exited"
+        # The restarter looks again and again, and leaves it alone.
+        restarter = jp_serverapp.kernel_manager.get_kernel(runtime_id)._restarter
+        for _ in range(3):
+            await restarter.poll()
+        assert (await api("GET", f"/runtimes/{runtime_id}")).body["exit"] == cause
+        kernel = (await api.fetch("GET", f"/api/kernels/{runtime_id}")).body
+        assert (kernel["execution_state"], kernel["reason"]) == ("dead", cause["message"])
+        assert (await api("DELETE", f"/runtimes/{runtime_id}")).status == 200
         assert not labelled_processes(jp_data_dir)
+
+    async def test_kernel_that_dies_again_and_again_is_given_up_with_its_job(
+        self, api, launch, events, tmp_path, jp_data_dir, open_browser
+    ):
+        runtime_id = await launch("mortal")
+        # From now on it dies before it answers.
+        (tmp_path / "poison").touch()
+        browser = await open_browser(runtime_id)
+        await browser.begin("import os; os._exit(1)")
+        await events.until(runtime_id=runtime_id, phase="stopped")
+        assert not labelled_processes(jp_data_dir)
+        assert (await api.fetch("GET", "/api/kernels")).body == []
 
 
 class TestKernelId:

@@ -35,6 +35,13 @@ class ServerProcess:
                 return found
         raise AssertionError("".join(self.log))
 
+    async def answers(self):
+        """Tell whether it can be asked already."""
+        try:
+            return await self.api.fetch("GET", "/api/status")
+        except ConnectionRefusedError:
+            return None
+
     async def end(self, signum):
         """Send a signal and wait; returns the exit status."""
         self.process.send_signal(signum)
@@ -59,6 +66,8 @@ def start_server(jp_environ, jp_root_dir, jp_asyncio_loop):
         servers.append(server)
         url = (await server.read_until(r"http://127\.0\.0\.1:\d+")).group()
         server.api = Api(AsyncHTTPClient(), url, {"Authorization": f"token {TOKEN}"})
+        while not await server.answers():  # noqa: ASYNC110 - nothing tells when the port is open
+            await asyncio.sleep(0.05)
         return server
 
     yield start
@@ -100,6 +109,7 @@ async def test_server_that_is_ended_leaves_nothing(start_server, jp_data_dir):
     assert "Traceback" not in "".join(server.log)
 
 
+@pytest.mark.timeout(120)
 async def test_two_servers_share_a_registry_and_leave_each_other_alone(start_server, jp_data_dir):
     first, second = [await start_server() for _ in range(2)]
     mine, yours = await launch(first), await launch(second)

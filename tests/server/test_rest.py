@@ -144,6 +144,26 @@ class TestLife:
         assert session.body["kernel"]["id"] == runtime_id
         assert len((await api("GET", "/runtimes")).body["runtimes"]) == 1
 
+    async def test_session_changes_to_another_kernel_and_back(self, api, notebook, jp_data_dir):
+        notebook("work.ipynb")
+        model = {
+            "path": "work.ipynb",
+            "name": "work.ipynb",
+            "type": "notebook",
+            "kernel": {"name": "remote-python"},
+        }
+        session = (await api.fetch("POST", "/api/sessions", json.dumps(model).encode())).body
+        route = f"/api/sessions/{session['id']}"
+        local = json.dumps({"kernel": {"name": "echo"}}).encode()
+        assert (await api.fetch("PATCH", route, local)).body["kernel"]["name"] == "echo"
+        assert (await api("GET", "/runtimes")).body["runtimes"] == []
+        assert not labelled_processes(jp_data_dir)
+        remote = json.dumps({"kernel": {"name": "remote-small"}}).encode()
+        changed = (await api.fetch("PATCH", route, remote)).body
+        (runtime,) = (await api("GET", "/runtimes")).body["runtimes"]
+        assert runtime["id"] == changed["kernel"]["id"]
+        assert [item["session_id"] for item in runtime["notebooks"]] == [session["id"]]
+
     async def test_path_is_the_working_directory(self, api, launch, open_browser, jp_root_dir):
         (jp_root_dir / "deep" / "down").mkdir(parents=True)
         browser = await open_browser(await launch(path="deep/down"))
@@ -270,7 +290,9 @@ class TestOperations:
         assert error["hint"]
         assert error["status"] == 502
         runtime = (await api("GET", f"/runtimes/{reply.body['id']}")).body
-        assert runtime["exit"]["reason"] == "start_failed"
+        assert (runtime["phase"], runtime["exit"]["reason"]) == ("failed", "start_failed")
+        assert (await api("DELETE", f"/runtimes/{reply.body['id']}")).status == 200
+        assert (await api("GET", "/runtimes")).body["runtimes"] == []
 
     async def test_provider_that_is_missing(self, api):
         reply = await api("POST", "/runtimes", {"environment": "elsewhere"})

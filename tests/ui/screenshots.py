@@ -11,8 +11,19 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.ui.conftest import CHROMIUM_ARGUMENTS, find_chromium
 from tests.ui.lab_page import LabPage
-from tests.ui.lab_server import LabServer
+from tests.ui.lab_server import QUEUE_WORDS, LabServer
 
+_CONFIG = """\
+c.RemoteKernels.environments = {
+    "python": {"display_name": "Python (remote)", "provider": "local"},
+    "large": {
+        "display_name": "Large Memory",
+        "provider": "local",
+        "resources": {"memory": "2GiB"},
+    },
+    "cluster": {"display_name": "Cluster Queue", "provider": "queueing"},
+}
+"""
 _THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 _PLOT = """\
 import matplotlib.pyplot as plt
@@ -22,8 +33,7 @@ x = np.linspace(0, 6, 300)
 plt.figure(figsize=(5, 2.2))
 plt.plot(x, np.sin(x), label="sin")
 plt.plot(x, np.cos(x), label="cos")
-_ = plt.legend()
-"""
+_ = plt.legend()"""
 
 
 def take_all(browser: Browser, server: LabServer, directory: Path) -> None:
@@ -47,12 +57,15 @@ def _take_notebook(lab: LabPage, page: Page, directory: Path, name: str) -> None
     notebook.run("import platform; platform.python_version()")
     expect(notebook.panel.locator(".jp-RemoteKernels-badge")).to_have_text("Running")
     page.screenshot(path=directory / f"notebook-{name}.png")
-    lab.server.api("POST", "/api/remote-kernels/runtimes", {"environment": "small"})
+    for environment, title in (("large", "Training"), ("cluster", "Parameter sweep")):
+        launch = {"environment": environment, "name": title}
+        lab.server.api("POST", "/api/remote-kernels/runtimes", launch)
     lab.execute("remote-kernels:open-panel")
-    rows = page.locator(".jp-RemoteKernels-runtime", has_text="Running · Idle")
-    expect(rows).to_have_count(2)
+    rows = page.locator(".jp-RemoteKernels-runtime")
+    expect(rows.filter(has_text="Running · Idle")).to_have_count(2)
+    expect(rows.filter(has_text=QUEUE_WORDS)).to_have_count(1)
     # The agents report what their kernels use every few seconds.
-    expect(page.locator(".jp-RemoteKernels-usage")).to_have_count(2)
+    expect(page.locator(".jp-RemoteKernels-usage", has_text="CPU")).to_have_count(2)
     page.screenshot(path=directory / f"panel-{name}.png")
 
 
@@ -63,8 +76,9 @@ def main() -> None:
     directory = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=30_000)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = LabServer(Path(folder))
+        server = LabServer(Path(folder), _CONFIG)
         server.start()
         browser = playwright.chromium.launch(
             executable_path=find_chromium(), args=[*CHROMIUM_ARGUMENTS, *sandbox]
