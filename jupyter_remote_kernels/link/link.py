@@ -86,7 +86,7 @@ class Link:
 
     async def _keep_connected(self) -> None:
         delay_s = _BACKOFF_FIRST_S
-        while True:
+        while not self._is_closing:
             self._over = asyncio.Event()
             self._early = []
             try:
