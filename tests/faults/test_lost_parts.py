@@ -18,7 +18,6 @@ from jupyter_remote_kernels.testing.doubles import installed
 from tests.faults.relay import RelayProvider
 from tests.faults.support import TINY
 
-
 # Missing, when the agent ended in the very moment in which its engine was asked about it.
 KILLED = ("job_failed", "job_missing")
 
