@@ -129,7 +129,10 @@ class JobKeeper:
 
     async def _stop(self) -> None:
         """Stop the job, again and again until the engine says that it is gone."""
-        await self._cancel_start()
+        if self._starting is not None:
+            # Once only: a provider may have to clean up, which must not be cancelled in its turn.
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
         record = self._driver.record
         with contextlib.suppress(RemoteKernelsError):  # then what we know ourselves has to do
             # A commit that was under way when the start was cancelled is in the registry only.
@@ -215,11 +218,6 @@ class JobKeeper:
             resources=record.environment.resources,
             options=record.environment.options,
         )
-
-    async def _cancel_start(self) -> None:
-        if self._starting is not None and not self._starting.done():
-            self._starting.cancel()
-            await asyncio.wait({self._starting})
 
 
 def make_private_directory(path: Path) -> None:

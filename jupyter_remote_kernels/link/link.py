@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_LAST_S = 5.0
+_CANCEL_AGAIN_S = 0.1
 
 
 class LinkListener(Protocol):
@@ -63,7 +64,6 @@ class Link:
         self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._was_open = False
-        self._is_closing = False
 
     def open(self) -> None:
         """Begin to connect; results are told to the listener."""
@@ -71,13 +71,11 @@ class Link:
 
     async def close(self) -> None:
         """Disconnect for good."""
-        # asyncio before 3.12 loses a cancellation that meets the end of what it waits for
-        # (python/cpython#86296), so the flag says it too.
-        self._is_closing = True
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            # Not awaited itself: whatever broke in it, what comes after us must go on.
-            await asyncio.wait({self._task})
+            # asyncio before 3.12 loses a cancellation that meets the end of what it waits for
+            # (python/cpython#86296): then it is cancelled again.
+            await asyncio.wait({self._task}, timeout=_CANCEL_AGAIN_S)
         if self._channels is not None:
             self._channels.close()
             self._channels = None
@@ -86,7 +84,7 @@ class Link:
 
     async def _keep_connected(self) -> None:
         delay_s = _BACKOFF_FIRST_S
-        while not self._is_closing:
+        while True:
             self._over = asyncio.Event()
             self._early = []
             try:
@@ -101,8 +99,6 @@ class Link:
                 await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
                 delay_s = min(delay_s * 2, _BACKOFF_LAST_S)
                 continue
-            if self._is_closing:
-                return
             self._was_open = True
             delay_s = _BACKOFF_FIRST_S
             early, self._early = self._early, []

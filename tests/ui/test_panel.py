@@ -146,6 +146,7 @@ class TestRuntimes:
         notebook.wait_for_status("restarting")
         notebook.wait_idle()
         assert notebook.value("'kept' in globals()") == "False"
+        expect(toast(lab, "ended")).to_have_count(0)
 
     def test_restart_without_a_notebook(self, lab: LabPage, panel: Locator):
         created = lab.server.api("POST", "/api/remote-kernels/runtimes", {"environment": "python"})
@@ -154,8 +155,11 @@ class TestRuntimes:
         expect(mine).to_contain_text("Running · Idle")
         action(mine, "Restart").click()
         lab.dialog.get_by_role("button", name="Restart the kernel").click()
-        expect(mine).to_contain_text("Running · Kernel Starting")
+        lab.page.wait_for_function(_RESTARTED, arg=created["id"])
         expect(mine).to_contain_text("Running · Idle")
+        # Somebody asked for this end, so there is nothing to explain.
+        expect(mine).not_to_contain_text("ended")
+        expect(toast(lab, "ended")).to_have_count(0)
 
     def test_context_menu(self, lab: LabPage):
         notebook = lab.new_notebook()
@@ -285,6 +289,18 @@ def test_texts_can_be_read(lab: LabPage, theme: str):
         contrast = mine.locator(f".jp-RemoteKernels-{name}").evaluate(_CONTRAST)
         assert contrast >= 4.5, name
 
+
+# The restart of a runtime is over.
+_RESTARTED = """
+async id => {
+  const settings = window.jupyterapp.serviceManager.serverSettings;
+  const query = `?token=${encodeURIComponent(settings.token)}`;
+  const reply = await fetch(`${settings.baseUrl}api/remote-kernels/operations${query}`);
+  const { operations } = await reply.json();
+  return operations.some(operation => operation.runtime_id === id
+    && operation.kind === 'restart' && operation.state === 'succeeded');
+}
+"""
 
 # WCAG's contrast of an element's text with the first opaque background behind it.
 _CONTRAST = """

@@ -39,6 +39,7 @@ EXCEPTIONS = HERE / "exceptions.toml"
 # The mark `flaky` belongs to a plugin that runs failures again; this file does so for all tests.
 _SERVER_OPTIONS = ("-o", "filterwarnings=default", "-o", "markers=flaky")
 _OUR_PROVISIONER = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "remote-kernels"}
+_LAST_WORDS_S = 20.0
 _SERVER_TESTS = (
     "tests/services/kernels",
     "tests/services/sessions",
@@ -152,20 +153,29 @@ def run_suite(
     command += tests or suite.tests
     started = time.monotonic()
     with log.open("w" if not tests else "a", encoding="utf-8") as stream:
-        result = subprocess.run(
-            command,
-            cwd=source,
-            env=environment,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            check=False,
+        process = subprocess.Popen(
+            command, cwd=source, env=environment, stdout=stream, stderr=subprocess.STDOUT
         )
+        _wait(process, outcomes)
     if not outcomes.exists():
-        raise SystemExit(f"{suite.name}: pytest did not finish ({result.returncode}), see {log}")
+        raise SystemExit(f"{suite.name}: pytest did not finish ({process.returncode}), see {log}")
     found: dict[str, str] = json.loads(outcomes.read_text(encoding="utf-8"))
     counts = ", ".join(f"{n} {what}" for what, n in sorted(_count(found).items()))
     print(f"  {suite.name} ({kind}): {counts} in {time.monotonic() - started:.0f} s", flush=True)
     return found
+
+
+def _wait(process: subprocess.Popen[bytes], outcomes: Path) -> None:
+    """Wait for pytest; end it when it hangs although its outcomes are written.
+
+    A test that fails leaves sockets open, and ZMQ then waits for them at the end of the process.
+    """
+    while process.poll() is None:
+        try:
+            process.wait(_LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            if outcomes.exists() and time.time() - outcomes.stat().st_mtime > _LAST_WORDS_S:
+                process.terminate()
 
 
 def _count(outcomes: dict[str, str]) -> dict[str, int]:
