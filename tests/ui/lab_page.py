@@ -19,6 +19,7 @@ window.remoteKernelsTest = {
   kernel: id => window.remoteKernelsTest.notebook(id)?.sessionContext?.session?.kernel,
   statuses: [],
   exits: [],
+  operations: [],
 };
 """
 _CONNECTED = """
@@ -46,6 +47,14 @@ _RECORD_EXITS = """
       if (exit) window.remoteKernelsTest.exits.push({ id, ...exit });
     }
   };
+})
+"""
+# JupyterLab's own subscription is open by the time a test has clicked anything.
+_RECORD_OPERATIONS = """
+() => void window.jupyterapp.serviceManager.events.stream.connect((_, event) => {
+  if (event.operation_state === 'succeeded') {
+    window.remoteKernelsTest.operations.push(event.runtime_id);
+  }
 })
 """
 
@@ -108,6 +117,16 @@ class LabPage:
     def record_exits(self) -> None:
         """From now on keep what REST tells about deaths at the moment of each event."""
         self.page.evaluate(_RECORD_EXITS)
+
+    def record_operations(self) -> None:
+        """From now on keep which runtimes an operation succeeded on."""
+        self.page.evaluate(_RECORD_OPERATIONS)
+
+    def wait_for_operation(self, runtime_id: str) -> None:
+        """Wait for a recorded success."""
+        self.page.wait_for_function(
+            "id => window.remoteKernelsTest.operations.includes(id)", arg=runtime_id
+        )
 
     def wait_for_exit(self) -> dict[str, Any]:
         """Wait for the first recorded death; returns its cause."""

@@ -154,8 +154,9 @@ class TestRuntimes:
         # Nobody told this page: the server's events did.
         expect(mine).to_contain_text("Running · Idle")
         action(mine, "Restart").click()
+        lab.record_operations()
         lab.dialog.get_by_role("button", name="Restart the kernel").click()
-        lab.page.wait_for_function(_RESTARTED, arg=created["id"])
+        lab.wait_for_operation(created["id"])
         expect(mine).to_contain_text("Running · Idle")
         # Somebody asked for this end, so there is nothing to explain.
         expect(mine).not_to_contain_text("ended")
@@ -289,18 +290,6 @@ def test_texts_can_be_read(lab: LabPage, theme: str):
         contrast = mine.locator(f".jp-RemoteKernels-{name}").evaluate(_CONTRAST)
         assert contrast >= 4.5, name
 
-
-# The restart of a runtime is over.
-_RESTARTED = """
-async id => {
-  const settings = window.jupyterapp.serviceManager.serverSettings;
-  const query = `?token=${encodeURIComponent(settings.token)}`;
-  const reply = await fetch(`${settings.baseUrl}api/remote-kernels/operations${query}`);
-  const { operations } = await reply.json();
-  return operations.some(operation => operation.runtime_id === id
-    && operation.kind === 'restart' && operation.state === 'succeeded');
-}
-"""
 
 # WCAG's contrast of an element's text with the first opaque background behind it.
 _CONTRAST = """

@@ -314,7 +314,7 @@ function Documents(props: {
   const { runtime } = props;
   if (runtime.notebooks.length === 0) {
     return isComing(runtime) || runtime.phase !== 'running' ? null : (
-      <div className="jp-RemoteKernels-line jp-RemoteKernels-none">
+      <div className="jp-RemoteKernels-line">
         {trans.__('No notebook connected')}
       </div>
     );

@@ -23,7 +23,6 @@ import type {
 } from '@lumino/coreutils';
 
 import type { IRuntime } from '../api';
-import { RUNTIME_CLASS } from '../components/runtimes';
 import {
   askEnvironment,
   askName,
@@ -33,22 +32,11 @@ import {
 import { isComing, isLive, isTerminable } from '../format';
 import { renameIcon, terminateIcon } from '../icons';
 import { explain, launchWithProgress } from '../launch';
+import { resolveRuntime, RUNTIME_ARGS, type IRuntimeSources } from '../resolve';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 const PLUGIN_ID = 'jupyter-remote-kernels:commands';
 const CONFIRM_RESTART = 'confirmRestart';
-
-const RUNTIME_ARGS = {
-  runtime_id: {
-    type: 'string',
-    description:
-      'The runtime; without it the selected row, else the kernel of the current notebook.'
-  },
-  fromContextMenu: {
-    type: 'boolean',
-    description: 'Take the row on which the context menu was opened.'
-  }
-} as const;
 
 /**
  * Adds every action on runtimes and environments as a command.
@@ -95,35 +83,9 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-interface ICommandContext {
-  readonly app: JupyterFrontEnd;
-  readonly remoteKernels: IRemoteKernels;
-  readonly notebooks: INotebookTracker | null;
+interface ICommandContext extends IRuntimeSources {
   readonly settings: ISettingRegistry | null;
   readonly trans: TranslationBundle;
-}
-
-/** Find the runtime that a command is about. */
-function resolveRuntime(
-  context: ICommandContext,
-  args: ReadonlyPartialJSONObject
-): IRuntime | undefined {
-  const { app, remoteKernels, notebooks } = context;
-  let id = args.runtime_id as string | undefined;
-  if (!id && args.fromContextMenu) {
-    id = app.contextMenuHitTest(node => !!node.dataset.runtimeId)?.dataset
-      .runtimeId;
-  }
-  if (!id) {
-    const row = document.activeElement?.closest<HTMLElement>(
-      `.${RUNTIME_CLASS}`
-    );
-    id = row?.dataset.runtimeId;
-  }
-  if (!id) {
-    id = notebooks?.currentWidget?.sessionContext.session?.kernel?.id;
-  }
-  return id ? remoteKernels.find(id) : undefined;
 }
 
 /** Add a command about one runtime; an error becomes a notification. */

@@ -13,8 +13,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { refreshIcon, ToolbarButton } from '@jupyterlab/ui-components';
 
 import { LogView } from '../components/logs';
-import { RUNTIME_CLASS } from '../components/runtimes';
 import { logIcon } from '../icons';
+import { resolveRuntime, RUNTIME_ARGS } from '../resolve';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 /**
@@ -75,48 +75,24 @@ export const logsPlugin: JupyterFrontEndPlugin<void> = {
       return widget;
     };
 
-    const resolve = (args: Record<string, unknown>): string | undefined => {
-      const given = args.runtime_id as string | undefined;
-      const clicked = args.fromContextMenu
-        ? app.contextMenuHitTest(node => !!node.dataset.runtimeId)?.dataset
-            .runtimeId
-        : undefined;
-      const focused = document.activeElement?.closest<HTMLElement>(
-        `.${RUNTIME_CLASS}`
-      )?.dataset.runtimeId;
-      const current =
-        notebooks?.currentWidget?.sessionContext.session?.kernel?.id;
-      return (
-        given ??
-        clicked ??
-        focused ??
-        (current && remoteKernels.find(current)?.id)
-      );
-    };
+    const sources = { app, remoteKernels, notebooks };
 
     commands.addCommand(CommandIDs.showLogs, {
       label: trans.__('Show Log'),
       caption: trans.__('Show what the kernel and its engine have written'),
       icon: logIcon,
-      isEnabled: args => !!resolve(args),
+      isEnabled: args => !!args.runtime_id || !!resolveRuntime(sources, args),
       describedBy: {
         args: {
           type: 'object',
-          properties: {
-            runtime_id: {
-              type: 'string',
-              description:
-                'The runtime; without it the selected row, else the kernel of the current notebook.'
-            },
-            fromContextMenu: {
-              type: 'boolean',
-              description: 'Take the row on which the context menu was opened.'
-            }
-          }
+          properties: { ...RUNTIME_ARGS }
         }
       },
       execute: async args => {
-        const id = resolve(args);
+        // A layout that is restored names a runtime before the model has read it.
+        const id =
+          (args.runtime_id as string | undefined) ??
+          resolveRuntime(sources, args)?.id;
         if (!id) {
           return;
         }
