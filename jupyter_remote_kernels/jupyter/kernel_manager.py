@@ -6,6 +6,7 @@ from its bridge instead of a second subscription to its output.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +36,22 @@ def find_driver(kernel_manager: Any) -> RuntimeDriver | None:
     return provisioner.driver if isinstance(provisioner, RemoteProvisioner) else None
 
 
+def _find_listed(kernel_manager: Any) -> RuntimeDriver | None:
+    # The stopped runtime is told before Jupyter's manager has taken its kernel off the list.
+    driver = find_driver(kernel_manager)
+    return None if driver is not None and driver.record.phase is Phase.STOPPED else driver
+
+
 class RemoteKernelManager(ServerKernelManager):
     """One kernel of a server; knows its runtime when it has one."""
 
     _own_execution_state: str | None = None
     _own_last_activity: datetime | None = None
     _kept_tap: WebsocketTap | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.restarting = asyncio.Lock()
 
     @property
     def driver(self) -> RuntimeDriver | None:
@@ -90,6 +101,11 @@ class RemoteKernelManager(ServerKernelManager):
         alive: bool = await self._async_is_alive()
         return alive
 
+    async def restart_kernel(self, *args: Any, **options: Any) -> None:  # type: ignore[override]
+        """Called by REST and by the restarter; a shutdown waits until it is over."""
+        async with self.restarting:
+            await super().restart_kernel(*args, **options)
+
     def keep_tap(self, tap: WebsocketTap) -> None:
         """Keep the tap of the last browser, which goes on to collect what it misses."""
         self.drop_tap()
@@ -118,12 +134,12 @@ class RuntimesMixin:
     def list_runtimes(self) -> dict[str, RuntimeDriver]:
         """Return the drivers of this manager's runtimes by kernel id."""
         kernels: dict[str, Any] = self._kernels  # type: ignore[attr-defined]
-        found = {kernel_id: find_driver(kernel) for kernel_id, kernel in kernels.items()}
+        found = {kernel_id: _find_listed(kernel) for kernel_id, kernel in kernels.items()}
         return {kernel_id: driver for kernel_id, driver in found.items() if driver is not None}
 
     def get_runtime(self, kernel_id: str) -> RuntimeDriver | None:
         """Return the driver of one kernel, or None when it is an ordinary one."""
-        return find_driver(self._kernels.get(kernel_id))  # type: ignore[attr-defined]
+        return _find_listed(self._kernels.get(kernel_id))  # type: ignore[attr-defined]
 
     @default("context")
     def _context_default(self) -> zmq.asyncio.Context:
@@ -153,6 +169,18 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
         kernel.reason = ""
         kernel.last_activity = datetime.now(timezone.utc)
         kernel._activity_stream = None  # noqa: SLF001 - declared nowhere upstream, read everywhere
+
+    async def _async_shutdown_kernel(
+        self, kernel_id: str, now: bool | None = False, restart: bool | None = False
+    ) -> None:
+        kernel = self._kernels.get(kernel_id)
+        if isinstance(kernel, RemoteKernelManager):
+            # Upstream asks how the last start went, which a restart is about to repeat.
+            async with kernel.restarting:
+                pass
+        await super()._async_shutdown_kernel(kernel_id, now, restart)  # type: ignore[no-untyped-call]
+
+    shutdown_kernel = _async_shutdown_kernel  # type: ignore[assignment]
 
     def _handle_kernel_died(self, kernel_id: str) -> None:
         """Called when the restarter has given up; upstream only forgets the kernel then."""

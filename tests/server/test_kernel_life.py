@@ -137,6 +137,19 @@ class TestDeath:
         assert (await api.fetch("GET", "/api/kernels")).body == []
 
 
+class TestShutdown:
+    async def test_server_may_stop_while_a_kernel_restarts(self, launch, jp_serverapp, jp_data_dir):
+        runtime_id = await launch()
+        manager = jp_serverapp.kernel_manager
+        restart = asyncio.create_task(manager.restart_kernel(runtime_id))
+        await asyncio.sleep(0)  # until the restart has begun
+        assert manager.get_kernel(runtime_id).restarting.locked()
+        await manager.shutdown_all()
+        await asyncio.wait({restart})
+        assert manager.list_kernel_ids() == []
+        assert not labelled_processes(jp_data_dir)
+
+
 class TestKernelId:
     async def test_client_may_choose_it(self, api, open_browser):
         kernel_id = str(uuid.uuid4())
