@@ -77,6 +77,11 @@ class Kernel:
             skip_utf8_validation=True,
         )
 
+    def fileno(self) -> int:
+        """Return the websocket's file descriptor."""
+        descriptor: int = self._socket.fileno()
+        return descriptor
+
     def close(self) -> None:
         """Close the websocket and delete the kernel."""
         if self._socket is not None:

@@ -113,6 +113,8 @@ def start_again():
 
 
 def main():
+    # Tests that run below nohup inherit that it is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     mode, *rest = sys.argv[1:]
     if mode == "again":
         kill_at(os.environ.get("TEST_KILL_AT", "never"))
