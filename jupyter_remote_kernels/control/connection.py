@@ -64,6 +64,7 @@ class LinkKeeper:
         """The kernel answers through the link."""
         driver = self._driver
         driver.kernel_exit = None
+        driver.is_end_wanted = False
         self._reached()
         facts: dict[str, Any] = {"exit": None} if driver.record.exit is not None else {}
         if driver.record.started_s is None:
@@ -94,9 +95,11 @@ class LinkKeeper:
 
     def kernel_exited(self, cause: Mapping[str, Any]) -> None:
         """The agent says that its kernel is gone."""
-        self._driver.kernel_exit = ExitCause.from_json(cause)
+        driver = self._driver
+        driver.kernel_exit = ExitCause.from_json(cause)
         self._reached()
-        self._driver.post(Event.KERNEL_EXITED, exit=self._driver.kernel_exit)
+        facts = {} if driver.is_end_wanted else {"exit": driver.kernel_exit}
+        driver.post(Event.KERNEL_EXITED, **facts)
 
     def kernel_measured(self, metrics: Mapping[str, Any]) -> None:
         """The agent measured CPU and memory."""

@@ -72,6 +72,8 @@ class RuntimeDriver:
         self._inbox = asyncio.Queue()
         self._start_clock: asyncio.TimerHandle | None = None
         self.kernel_exit: ExitCause | None = None
+        # Somebody asked for the kernel's end, so there is nothing to explain about it.
+        self.is_end_wanted = False
         self._actions = {
             Action.START_JOB: self._start_job,
             Action.OPEN_LINK: self._open_link,
@@ -162,6 +164,7 @@ class RuntimeDriver:
         if self.record.phase is Phase.RUNNING and self.link is not None:
             if self.kernel_exit is not None:
                 return
+            self.is_end_wanted = True
             try:
                 await self.link.client.stop_kernel(0.0)
             except RemoteKernelsError as error:

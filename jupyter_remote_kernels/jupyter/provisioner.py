@@ -112,7 +112,10 @@ class RemoteProvisioner(KernelProvisionerBase):
         A kernel that is not there cannot answer it. Then the launch is called off; in a restart
         it goes on, keeps its place in the queue, and takes the new command along.
         """
-        if self._living is None or self._living.is_settled:
+        if self._living is None:
+            return
+        if self._living.is_settled:
+            self._living.is_end_wanted = True
             return
         if restart:
             self._running = False

@@ -226,6 +226,8 @@ class TestKeyboard:
         row(lab, second.kernel_id).focus()
         lab.page.keyboard.press("Delete")
         expect(lab.dialog).to_contain_text("Terminate Runtime?")
+        # The dialog takes the focus a little after it can be seen.
+        expect(lab.dialog.get_by_role("button", name="Terminate the runtime")).to_be_focused()
         lab.page.keyboard.press("Enter")
         expect(row(lab, second.kernel_id)).to_have_count(0)
         expect(row(lab, first.kernel_id)).to_be_focused()
