@@ -26,6 +26,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class RemoteKernelsError(Exception):
     """Base of every error of this package.
@@ -66,9 +68,23 @@ class InvalidInput(RemoteKernelsError):
 
 
 class InvalidEnvironment(InvalidInput):
-    """An environment that is written wrongly; the message names the key and why."""
+    """An environment that is written wrongly; the message names the key and why.
+
+    Parameters
+    ----------
+    message : str
+        One sentence for the user, which begins with the key.
+    key : str, optional
+        The key, with dots into tables (``resources.cpu``); empty when it is none in particular.
+    **others
+        See :class:`RemoteKernelsError`.
+    """
 
     default_reason = "invalid_environment"
+
+    def __init__(self, message: str, *, key: str = "", **others: Any) -> None:
+        super().__init__(message, **others)
+        self.key = key
 
 
 class NotFound(RemoteKernelsError):

@@ -63,7 +63,8 @@ def describe_configuration() -> str:
 def describe_environment_keys() -> str:
     """Return the keys of an environment's table, from the class's own documentation."""
     keys = dict(_read_attributes(Environment))
-    del keys["name"]  # it is the key under which the table stands
+    for key in ("name", "kind"):
+        del keys[key]  # they come from where the table stands
     rows = [(_code(key), *entry) for key, entry in keys.items()]
     return make_table(("key", "type", "meaning"), rows)
 

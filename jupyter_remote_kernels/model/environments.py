@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-import math
+import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import PurePosixPath
 from typing import Any
 
 from jupyter_remote_kernels.errors import InvalidEnvironment
+from jupyter_remote_kernels.model.reading import (
+    check_keys,
+    parse_size_bytes,
+    read_amount,
+    read_choice,
+    read_flag,
+    read_list,
+    read_options,
+    read_positive,
+    read_table,
+    read_text,
+    read_variables,
+    read_whole,
+    wrong,
+)
+
+__all__ = ["KERNEL_PREFIX", "Environment", "Resources", "VolumeDefaults", "parse_size_bytes"]
 
 KERNEL_PREFIX = "remote-"
+LARGEST_LEASE_S = 10 * 365 * 86_400
+LARGEST_WARM = 16
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
-_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
-_KEYS = frozenset(
-    {"display_name", "language", "provider", "argv", "options", "resources", "kind", "env"}
-)
+_DESCRIPTION_LENGTH = 10_000
+_PATH_LENGTH = 4096
 
 
 @dataclass(frozen=True)
@@ -38,28 +56,72 @@ class Resources:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"cpu": self.cpu, "memory_bytes": self.memory_bytes, "gpu": self.gpu}
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Resources:
+    def from_json(cls, data: Mapping[str, Any], table: str = "resources") -> Resources:
         """Parse ``{cpu, memory | memory_bytes, gpu}``.
+
+        Parameters
+        ----------
+        data : mapping
+            The table.
+        table : str, optional
+            Its name, for the error.
 
         Raises
         ------
         InvalidEnvironment
             When a key is unknown or a value has no meaning.
         """
-        unknown = set(data) - {"cpu", "memory", "memory_bytes", "gpu"}
-        if unknown:
-            raise InvalidEnvironment(f"resources: unknown key {sorted(unknown)[0]!r}")
-        memory = data.get("memory_bytes")
-        if memory is None and data.get("memory") is not None:
-            memory = parse_size_bytes(data["memory"])
+        check_keys(data, ("cpu", "memory", "memory_bytes", "gpu"), table)
+        memory, size_bytes = data.get("memory"), data.get("memory_bytes")
+        if memory is not None:
+            if size_bytes is not None:
+                raise wrong(f"{table}.memory", "there is memory_bytes already")
+            size_bytes = parse_size_bytes(memory, f"{table}.memory")
         return cls(
-            cpu=_positive(data.get("cpu"), "resources.cpu"),
-            memory_bytes=_positive_int(memory, "resources.memory"),
-            gpu=_positive_int(data.get("gpu"), "resources.gpu", zero=True),
+            cpu=read_positive(data, f"{table}.cpu"),
+            memory_bytes=read_whole({"memory": size_bytes}, f"{table}.memory", 1),
+            gpu=read_whole(data, f"{table}.gpu", 0),
         )
+
+
+@dataclass(frozen=True)
+class VolumeDefaults:
+    """The volume that a launch gets when it asks for persistent storage and names none.
+
+    Attributes
+    ----------
+    path : str
+        Under which name it appears in the runtime.
+    default : bool
+        Whether launches get it unless they say otherwise.
+    """
+
+    path: str = "~/persistent"
+    default: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> VolumeDefaults:
+        """Parse ``{path, default}``.
+
+        Raises
+        ------
+        InvalidEnvironment
+            When a key is unknown or a value has no meaning.
+        """
+        check_keys(data, ("path", "default"), "volume")
+        path = read_text(data, "volume.path", cls.path, _PATH_LENGTH)
+        parts = PurePosixPath(path).parts
+        # A whole home or a whole machine is no volume.
+        if path[0] not in "~/" or len(parts) < 2 or ".." in parts or parts[0] not in ("~", "/"):
+            raise wrong("volume.path", "must be a path below '~/' or '/', without '..'")
+        return cls(path, read_flag(data, "volume.default", cls.default))
 
 
 @dataclass(frozen=True)
@@ -72,49 +134,123 @@ class Environment:
         Lower-case letters, digits, ``.``, ``_`` and ``-``; the kernelspec is ``remote-<name>``.
     display_name : str
         What the user sees.
+    description : str
+        Markdown or plain text, shown where somebody chooses an environment.
     provider : str
         The provider's entry point name.
     language : str
         The kernel's language.
     kind : str
-        ``platform`` (the admin's) or ``user``.
+        ``platform`` (the admin's) or ``user``; comes from where it is configured.
     argv : sequence of str
         The kernel's command with ``{connection_file}``; ipykernel's when it is empty.
     options : mapping
         The provider's own options.
     resources : Resources
-        Limits of a runtime.
+        What a runtime gets unless it asks for something else.
+    max_resources : Resources
+        What a launch may ask for at most. For a key that is not there it is the value of
+        ``resources``; where that has none either, there is no limit.
     env : mapping of str to str
         Environment variables of the kernel.
+    env_allowed : sequence of str
+        Names of environment variables that a launch may set, with ``*`` and ``?``. By default
+        all (``["*"]``) for environments of kind ``user``, and none for platform ones.
+    credits_per_hour : float
+        What an hour of a runtime costs.
+    paused_credits_per_hour : float
+        What an hour costs while a runtime is paused: its storage only.
+    default_lease_s : int or None
+        Time reservation of a launch that names none, in seconds. Without it, and without
+        ``max_lease_s``, a runtime has no end.
+    max_lease_s : int or None
+        The longest time reservation, in seconds. Each runtime then has one.
+    lease_policy : str
+        What happens at its end. ``terminate``: the runtime ends.
+    silence_policy : str
+        What a runtime does that nobody has contacted for ``silence_timeout_s``. ``terminate``:
+        it ends. ``wait``: it goes on until its time is over.
+    example_notebook : str or None
+        A notebook that a launch can open: a path below the server's root directory, or an
+        absolute path.
+    warm : int
+        How many runtimes are kept ready, 0 to 16.
+    fork : bool
+        Whether Python kernels are forked from a parent that has imported everything already,
+        where the platform allows it.
+    volume : VolumeDefaults
+        The volume of launches that ask for persistent storage and name none.
     """
 
     name: str
     display_name: str
+    description: str = ""
     provider: str = "local"
     language: str = "python"
     kind: str = "platform"
     argv: Sequence[str] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
+    max_resources: Resources = field(default_factory=Resources)
     env: Mapping[str, str] = field(default_factory=dict)
+    env_allowed: Sequence[str] = ()
+    credits_per_hour: float = 0.0
+    paused_credits_per_hour: float = 0.0
+    default_lease_s: int | None = None
+    max_lease_s: int | None = None
+    lease_policy: str = "terminate"
+    silence_policy: str = "terminate"
+    example_notebook: str | None = None
+    warm: int = 0
+    fork: bool = True
+    volume: VolumeDefaults = field(default_factory=VolumeDefaults)
+
+    def __post_init__(self) -> None:
+        # The registry restores what it has stored without checking it again: tables are tables.
+        tables: Any = (("max_resources", Resources), ("volume", VolumeDefaults))
+        for name, kind in tables:
+            stored = getattr(self, name)
+            if not isinstance(stored, kind):
+                object.__setattr__(self, name, kind(**stored))
+        object.__setattr__(self, "env_allowed", tuple(self.env_allowed))
 
     @property
     def kernel_name(self) -> str:
         """The name of the kernelspec."""
         return KERNEL_PREFIX + self.name
 
+    @property
+    def lease_s(self) -> int | None:
+        """The time reservation of a launch that names none; None is no end."""
+        return self.max_lease_s if self.default_lease_s is None else self.default_lease_s
+
+    @property
+    def largest_resources(self) -> Resources:
+        """What a launch may ask for at most; None is no limit."""
+        most, usual = self.max_resources, self.resources
+        return Resources(
+            cpu=usual.cpu if most.cpu is None else most.cpu,
+            memory_bytes=usual.memory_bytes if most.memory_bytes is None else most.memory_bytes,
+            gpu=usual.gpu if most.gpu is None else most.gpu,
+        )
+
+    def allows_variable(self, name: str) -> bool:
+        """Tell whether a launch may set this environment variable."""
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.env_allowed)
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, as REST serves it and kernelspecs carry it."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
-            "name": self.name,
-            "display_name": self.display_name,
-            "language": self.language,
-            "provider": self.provider,
-            "argv": list(self.argv),
+            **plain,
             "kernel_name": self.kernel_name,
-            "kind": self.kind,
-            "resources": self.resources.to_json(),
+            "argv": list(self.argv),
             "options": dict(self.options),
+            "resources": self.resources.to_json(),
+            "max_resources": self.max_resources.to_json(),
+            "env": dict(self.env),
+            "env_allowed": list(self.env_allowed),
+            "volume": self.volume.to_json(),
         }
 
     @classmethod
@@ -134,107 +270,96 @@ class Environment:
             The message names the environment, the key and the reason.
         """
         try:
-            return cls._parse(name, data)
+            check_name(name)
+            environment = _parse(name, data)
+            _check_bounds(environment)
         except InvalidEnvironment as error:
             raise InvalidEnvironment(
                 f"environment {name!r}: {error.message}",
+                key=error.key,
                 hint="Correct this key; the other environments are not affected.",
             ) from None
-
-    @classmethod
-    def _parse(cls, name: str, data: Any) -> Environment:
-        if not _NAME.fullmatch(str(name)):
-            raise InvalidEnvironment(
-                "name: use 1 to 64 lower-case letters, digits, '.', '_' and inner '-'"
-            )
-        if not isinstance(data, Mapping):
-            raise InvalidEnvironment("must be a table of keys")
-        unknown = set(data) - _KEYS
-        if unknown:
-            raise InvalidEnvironment(f"unknown key {sorted(map(str, unknown))[0]!r}")
-        env = _mapping(data, "env")
-        for key, value in env.items():
-            if not all(isinstance(item, str) for item in (key, value)):
-                raise InvalidEnvironment("env: names and values must be text")
-        return cls(
-            name=name,
-            display_name=_text(data, "display_name", f"{name} (remote)"),
-            provider=_text(data, "provider", "local"),
-            language=_text(data, "language", "python"),
-            kind=_text(data, "kind", "platform"),
-            argv=_argv(data),
-            options=_mapping(data, "options"),
-            resources=Resources.from_json(_mapping(data, "resources")),
-            env=env,
-        )
+        return environment
 
 
-def parse_size_bytes(value: Any) -> int:
-    """Parse a size such as ``"16GiB"``, ``"512 MB"`` or a number of bytes.
+ENVIRONMENT_KEYS = frozenset(item.name for item in fields(Environment)) - {"name"}
 
-    Parameters
-    ----------
-    value : str or int
-        The size. ``k``, ``M``, ``G`` and ``T`` are powers of 1000, with ``i`` of 1024.
 
-    Returns
-    -------
-    int
-        Bytes.
+def check_name(name: object) -> None:
+    """Refuse what cannot be the name of an environment.
 
     Raises
     ------
     InvalidEnvironment
-        When it is no size.
+        When it cannot.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise InvalidEnvironment(f"size: {value!r} is no size such as '16GiB'")
-    if isinstance(value, int):
-        return value
-    match = _SIZE.fullmatch(value)
-    if match is None:
-        raise InvalidEnvironment(f"size: {value!r} is no size such as '16GiB'")
-    number, prefix, binary = match.groups()
-    exponent = " kmgt".index(prefix.lower() or " ")
-    return int(float(number) * (1024 if binary else 1000) ** exponent)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise wrong("name", "use 1 to 64 lower-case letters, digits, and '.', '_', '-' inside")
 
 
-def _text(data: Mapping[str, Any], key: str, default: str) -> str:
-    value = data.get(key, default)
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidEnvironment(f"{key}: must be text that is not empty")
-    return value
+def _parse(name: str, data: Any) -> Environment:
+    if not isinstance(data, Mapping):
+        raise InvalidEnvironment("must be a table of keys")
+    check_keys(data, ENVIRONMENT_KEYS)
+    kind = read_choice(data, "kind", ("platform", "user"))
+    return Environment(
+        name=name,
+        display_name=read_text(data, "display_name", f"{name} (remote)"),
+        description=read_text(data, "description", "", _DESCRIPTION_LENGTH, lines=True),
+        provider=read_text(data, "provider", "local"),
+        language=read_text(data, "language", "python"),
+        kind=kind,
+        argv=_argv(data),
+        options=read_options(data, "options"),
+        resources=Resources.from_json(read_table(data, "resources")),
+        max_resources=Resources.from_json(read_table(data, "max_resources"), "max_resources"),
+        env=read_variables(data, "env"),
+        env_allowed=_patterns(data, kind),
+        credits_per_hour=read_amount(data, "credits_per_hour"),
+        paused_credits_per_hour=read_amount(data, "paused_credits_per_hour"),
+        default_lease_s=read_whole(data, "default_lease_s", 1, LARGEST_LEASE_S),
+        max_lease_s=read_whole(data, "max_lease_s", 1, LARGEST_LEASE_S),
+        lease_policy=read_choice(data, "lease_policy", ("terminate",)),
+        silence_policy=read_choice(data, "silence_policy", ("terminate", "wait")),
+        example_notebook=_notebook(data),
+        warm=read_whole(data, "warm", 0, LARGEST_WARM) or 0,
+        fork=read_flag(data, "fork", True),
+        volume=VolumeDefaults.from_json(read_table(data, "volume")),
+    )
+
+
+def _check_bounds(environment: Environment) -> None:
+    """Refuse what is more than its own maximum: no launch could have it."""
+    lease_s, most_s = environment.default_lease_s, environment.max_lease_s
+    if lease_s is not None and most_s is not None and lease_s > most_s:
+        raise wrong("default_lease_s", f"must not be above max_lease_s, which is {most_s}")
+    for item in fields(Resources):
+        usual = getattr(environment.resources, item.name)
+        most = getattr(environment.max_resources, item.name)
+        if usual is not None and most is not None and usual > most:
+            key = item.name.partition("_")[0]
+            raise wrong(f"max_resources.{key}", f"must not be below resources.{key}")
 
 
 def _argv(data: Mapping[str, Any]) -> tuple[str, ...]:
-    value = data.get("argv", [])
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise InvalidEnvironment("argv: must be a list of text")
-    if value and not any("{connection_file}" in item for item in value):
-        raise InvalidEnvironment("argv: must contain {connection_file}")
-    return tuple(value)
+    argv = read_list(data, "argv")
+    if argv and not any("{connection_file}" in item for item in argv):
+        raise wrong("argv", "must contain {connection_file}")
+    return argv
 
 
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key, {})
-    if not isinstance(value, Mapping):
-        raise InvalidEnvironment(f"{key}: must be a table of keys")
-    return value
+def _patterns(data: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    patterns = read_list(data, "env_allowed", ("*",) if kind == "user" else ())
+    for pattern in patterns:
+        if not re.fullmatch(r"[^\s=]+", pattern):
+            raise wrong("env_allowed", f"{pattern!r} is no name or pattern such as 'HF_*'")
+    return patterns
 
 
-def _positive(value: Any, key: str) -> float | None:
-    if value is None:
+def _notebook(data: Mapping[str, Any]) -> str | None:
+    if data.get("example_notebook") is None:
         return None
-    # bool is an int in Python, and "cpu = true" is a slip, not one core.
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
-        raise InvalidEnvironment(f"{key}: must be a number above 0")
-    return float(value)
-
-
-def _positive_int(value: Any, key: str, *, zero: bool = False) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < (0 if zero else 1):
-        raise InvalidEnvironment(f"{key}: must be a whole number above {'-1' if zero else '0'}")
-    return value
+    path = read_text(data, "example_notebook", "a notebook", _PATH_LENGTH)
+    if not path.endswith(".ipynb") or ".." in PurePosixPath(path).parts:
+        raise wrong("example_notebook", "must be the path of an .ipynb file, without '..'")
+    return path

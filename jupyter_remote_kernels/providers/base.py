@@ -1,4 +1,4 @@
-"""The provider interface: five verbs and three facts.
+"""The provider interface: five verbs and four facts.
 
 ::
 
@@ -123,6 +123,10 @@ class Provider(abc.ABC):
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[str]] = frozenset()
     poll_interval_s: ClassVar[float] = 10.0
+    # The environment's ``options`` as a JSON Schema of an object, checked when an environment is
+    # read. Empty says nothing, so anything is taken. A property with ``"x-launch": true`` is one
+    # that a launch may choose; it is offered in the kernelspec's ``metadata.parameters``.
+    options_schema: ClassVar[Mapping[str, Any]] = {}
 
     @abc.abstractmethod
     def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:

@@ -64,6 +64,18 @@ class LocalProvider(Provider):
     name = "local"
     capabilities = frozenset({"signal", "limits", "logs", "same_files"})
     poll_interval_s = 5.0
+    options_schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "python": {
+                "type": "string",
+                "minLength": 1,
+                "title": "Python",
+                "description": "The interpreter of agent and kernel; it needs ipykernel.",
+            }
+        },
+    }
 
     def __init__(self, agent_command: Sequence[str] = AGENT_COMMAND) -> None:
         self._agent_command = tuple(agent_command)
