@@ -101,12 +101,10 @@ class RemoteKernelManager(ServerKernelManager):
         alive: bool = await self._async_is_alive()
         return alive
 
-    async def _async_restart_kernel(self, *args: Any, **options: Any) -> None:
+    async def restart_kernel(self, *args: Any, **options: Any) -> None:  # type: ignore[override]
         """Called by REST and by the restarter; a shutdown waits until it is over."""
         async with self.restarting:
-            await super()._async_restart_kernel(*args, **options)
-
-    restart_kernel = _async_restart_kernel
+            await super().restart_kernel(*args, **options)
 
     def keep_tap(self, tap: WebsocketTap) -> None:
         """Keep the tap of the last browser, which goes on to collect what it misses."""
