@@ -88,6 +88,10 @@ class RemoteProvisioner(KernelProvisionerBase):
         if self._living is None:
             return
         if signum == signal.SIGINT:
+            # Each shutdown begins with an interrupt. Cells that wait for a dead kernel's
+            # successor must outlive it, as they do in the socket of a local kernel.
+            if self._is_shutting_down and self._living.kernel_exit is not None:
+                return
             await self._run(self._living.interrupt())
         elif signum:
             await self._run(self._living.send_signal(signum))
@@ -195,6 +199,10 @@ class RemoteProvisioner(KernelProvisionerBase):
         """
         is_over = self._used_plane is not None and self._used_plane.is_closed
         return None if is_over else self._driver
+
+    @property
+    def _is_shutting_down(self) -> bool:
+        return bool(getattr(self.parent, "shutting_down", False))
 
     def _plane(self) -> ControlPlane:
         # The one that launched also ends it, wherever Jupyter's directories point by then.
