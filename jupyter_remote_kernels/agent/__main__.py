@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.agent.kernel_process import KernelProcess
@@ -23,8 +24,8 @@ from jupyter_remote_kernels.errors import (
 from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 
-def read_settings() -> AgentSettings:
-    """Read the settings from standard input.
+def check_settings(data: Any) -> AgentSettings:
+    """Read settings that a launcher has sent as JSON.
 
     Raises
     ------
@@ -33,7 +34,6 @@ def read_settings() -> AgentSettings:
     VersionMismatch
         When the launcher is of another version than this agent.
     """
-    data = json.loads(sys.stdin.buffer.read())
     if not isinstance(data, dict):
         raise InvalidInput("agent settings must be a JSON object", reason="bad_settings")
     settings = AgentSettings.from_json(data)
@@ -66,7 +66,7 @@ def main() -> int:
     """Run one agent; return its exit status."""
     os.umask(0o077)
     try:
-        settings = read_settings()
+        settings = check_settings(json.loads(sys.stdin.buffer.read()))
     except (RemoteKernelsError, ValueError) as error:
         say(f"agent refused to start: {error}")
         return 2
@@ -75,6 +75,11 @@ def main() -> int:
     # A kernel that cannot start is reported to whoever connects; nobody reads an exit status.
     with contextlib.suppress(KernelStartFailed):
         kernel.start()
+    return keep(settings, kernel)
+
+
+def keep(settings: AgentSettings, kernel: KernelProcess) -> int:
+    """Serve a kernel that was started until the agent is to end; return its exit status."""
     try:
         # Only now, because the kernel comes up meanwhile.
         from jupyter_remote_kernels.agent.server import run

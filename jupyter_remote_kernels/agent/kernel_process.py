@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable
 
 from jupyter_remote_kernels.agent.limits import apply_limits, count_oom_kills
@@ -25,6 +26,42 @@ _LONGEST_SOCKET_DIRECTORY = 90
 CHANNEL_PORTS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
 
 
+@dataclass(frozen=True)
+class KernelLaunch:
+    """Everything with which one generation of the kernel starts.
+
+    Attributes
+    ----------
+    argv : list of str
+        The command, with the path of the connection file.
+    env : mapping
+        The kernel's whole environment.
+    cwd : str or None
+        Where it starts; None is where this process is.
+    log_path : str
+        What its standard output and error are appended to.
+    limit : callable or None
+        To be called by the new process, before it does anything else.
+    """
+
+    argv: list[str]
+    env: dict[str, str] = field(repr=False)
+    cwd: str | None
+    log_path: str
+    limit: Callable[[], None] | None
+
+
+class ForkedProcess:
+    """A child of this process that was made without exec."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def wait(self) -> int:
+        """Wait for its end; returns what ``subprocess`` would: a signal is negative."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
 class KernelProcess:
     """The kernel of this agent, over all its restarts.
 
@@ -36,7 +73,7 @@ class KernelProcess:
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._directory = _socket_directory(settings.directory)
         self._oom_kills_before = 0
         self.argv: list[str] = list(settings.argv)
@@ -74,27 +111,19 @@ class KernelProcess:
         KernelStartFailed
             When the command cannot be executed. ``exit`` then holds the cause.
         """
-        self.generation += 1
-        self.exit = None
-        self._oom_kills_before = count_oom_kills(self._settings.cgroup)
-        connection_file = self._write_connection_file()
-        argv = [part.replace("{connection_file}", connection_file) for part in self.argv]
-        limits = self._settings.limits
-        # A function between fork and exec costs vfork its speed, so only when it is needed.
-        prepare = apply_limits(limits) if limits != type(limits)() else None
-        cwd = self._settings.cwd
-        with open(self.log_path, "ab") as log:
+        launch = self._prepare()
+        with open(launch.log_path, "ab") as log:
             try:
                 self._process = subprocess.Popen(
-                    argv,
+                    launch.argv,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=self._environment(),
-                    cwd=cwd if cwd and os.path.isdir(cwd) else None,
+                    env=launch.env,
+                    cwd=launch.cwd,
                     # Its own group: an interrupt must reach the kernel's children, not us.
                     start_new_session=True,
-                    preexec_fn=prepare,
+                    preexec_fn=launch.limit,
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 self._process = None
@@ -102,6 +131,28 @@ class KernelProcess:
                 self.exit = _cause("start_failed", message, "Check the environment's command.")
                 raise KernelStartFailed(message) from error
         self.started_s = time.time()
+
+    def fork(self) -> KernelLaunch | None:
+        """Make the kernel's process a copy of this one, which must have a single thread.
+
+        Returns
+        -------
+        KernelLaunch or None
+            None in this process. The new one gets what it has to become; it must touch nothing
+            else of this object.
+
+        Raises
+        ------
+        OSError
+            When no process can be made; then it can still be started.
+        """
+        launch = self._prepare()
+        pid = os.fork()
+        if pid == 0:
+            return launch
+        self._process = ForkedProcess(pid)
+        self.started_s = time.time()
+        return None
 
     def watch(self, on_exit: Callable[[int, dict[str, Any]], None]) -> None:
         """Call ``on_exit(generation, cause)`` from a thread when this generation ends."""
@@ -153,6 +204,22 @@ class KernelProcess:
         if self._directory != self._settings.directory:
             os.rmdir(self._directory)
             os.unlink(os.path.join(self._settings.directory, SOCKET_LINK))
+
+    def _prepare(self) -> KernelLaunch:
+        """Begin the next generation."""
+        self.generation += 1
+        self.exit = None
+        self._oom_kills_before = count_oom_kills(self._settings.cgroup)
+        connection_file = self._write_connection_file()
+        limits, cwd = self._settings.limits, self._settings.cwd
+        return KernelLaunch(
+            argv=[part.replace("{connection_file}", connection_file) for part in self.argv],
+            env=self._environment(),
+            cwd=cwd if cwd and os.path.isdir(cwd) else None,
+            log_path=self.log_path,
+            # A function between fork and exec costs vfork its speed, so only when it is needed.
+            limit=apply_limits(limits) if limits != type(limits)() else None,
+        )
 
     def _socket_prefix(self) -> str:
         return os.path.join(self._directory, f"k{self.generation}")

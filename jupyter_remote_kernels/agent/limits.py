@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def apply_limits(limits: KernelLimits) -> Callable[[], None]:
-    """Return a function that a child calls between fork and exec to limit itself.
+    """Return a function that a child calls after its fork to limit itself.
 
     The files are opened here, in the parent: after a fork in a process with threads, only a
     few system calls are safe.
@@ -22,10 +22,10 @@ def apply_limits(limits: KernelLimits) -> Callable[[], None]:
     space = limits.address_space_bytes
 
     def apply() -> None:
-        for descriptor in descriptors:
+        while descriptors:
             # "0" stands for the writing process in both versions of cgroups.
-            os.write(descriptor, b"0")
-            os.close(descriptor)
+            os.write(descriptors[-1], b"0")
+            os.close(descriptors.pop())
         if space is not None:
             resource.setrlimit(resource.RLIMIT_AS, (space, space))
 

@@ -217,6 +217,7 @@ class JobKeeper:
             agent_settings=agent.to_json(),
             resources=record.environment.resources,
             options=record.environment.options,
+            fork=record.environment.fork,
         )
 
 

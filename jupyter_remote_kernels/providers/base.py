@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from jupyter_remote_kernels.model.endpoints import Endpoint
-from jupyter_remote_kernels.model.environments import Resources
+from jupyter_remote_kernels.model.environments import Environment, Resources
 
 Checkpoint = Mapping[str, Any]
 
@@ -102,6 +102,8 @@ class JobSpec:
         Limits of the job.
     options : mapping
         The environment's provider options.
+    fork : bool
+        Whether the provider may fork the agent and a Python kernel from a warm process.
     """
 
     label: str
@@ -110,6 +112,7 @@ class JobSpec:
     agent_settings: Mapping[str, Any] = field(repr=False)
     resources: Resources = field(default_factory=Resources)
     options: Mapping[str, Any] = field(default_factory=dict)
+    fork: bool = True
 
 
 class Provider(abc.ABC):
@@ -197,3 +200,17 @@ class Provider(abc.ABC):
         list of mapping
             Checkpoints good for ``stop``; empty when the engine has no such job.
         """
+
+    async def prepare(self, environments: Sequence[Environment]) -> None:
+        """Make ready for launches of these environments, and give up what was for others.
+
+        Called by a server at its start, whenever its environments change, and with none at its
+        end; programs that launch once do not call it. It only begins: nothing may wait for it,
+        and what fails makes later launches slower, not impossible. Does nothing by default.
+
+        Parameters
+        ----------
+        environments : sequence of Environment
+            All environments of this provider that the server offers.
+        """
+        del environments

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,11 @@ from jupyter_remote_kernels.providers.base import (
     Provider,
 )
 from jupyter_remote_kernels.providers.cgroups import Cgroups
+from jupyter_remote_kernels.providers.nursery import (
+    ForkedAgent,
+    Nurseries,
+    NurseryKey,
+)
 from jupyter_remote_kernels.providers.processes import (
     JobProcess,
     ProcessInfo,
@@ -35,10 +41,20 @@ from jupyter_remote_kernels.providers.processes import (
     look_at,
     wait_ended,
 )
-from jupyter_remote_kernels.providers.spawning import AGENT_COMMAND, find_python, listen, spawn
+from jupyter_remote_kernels.providers.spawning import (
+    AGENT_COMMAND,
+    KERNEL_COMMAND,
+    agent_environment,
+    complete_settings,
+    find_python,
+    listen,
+    spawn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+
+    from jupyter_remote_kernels.model.environments import Environment
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +95,19 @@ class LocalProvider(Provider):
 
     def __init__(self, agent_command: Sequence[str] = AGENT_COMMAND) -> None:
         self._agent_command = tuple(agent_command)
-        self._children: dict[str, JobProcess] = {}
+        self._children: dict[str, JobProcess | ForkedAgent] = {}
+        self._births: dict[str, asyncio.Event] = {}
+        self._nurseries = Nurseries()
         self._reader = ProcessReader()
+
+    async def prepare(self, environments: Sequence[Environment]) -> None:
+        """Keep nurseries for these environments; see :meth:`Provider.prepare`."""
+        keys = []
+        forking = [each for each in environments if each.fork and sys.platform == "linux"]
+        for each in forking:
+            with contextlib.suppress(ProviderError):  # told when it is launched
+                keys.append(NurseryKey.make(find_python(each.options), each.env))
+        self._nurseries.want(keys)
 
     async def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:
         """Start an agent; see :meth:`Provider.start`.
@@ -91,7 +118,7 @@ class LocalProvider(Provider):
         self._reap()
         if not _LABEL.fullmatch(spec.label):
             raise ProviderError(f"{spec.label!r} is no label for a job", reason="bad_label")
-        command = [find_python(spec.options), *self._agent_command]
+        python = find_python(spec.options)
         groups = cgroups.plan(spec.label, spec.resources)
         checkpoint: dict[str, Any] = {
             "label": spec.label,
@@ -100,11 +127,13 @@ class LocalProvider(Provider):
             "cgroup": groups.to_json() if groups else None,
         }
         yield checkpoint
-        # From here to the last line nothing waits, so nothing can be cancelled half-way.
+        # From here on only a fork waits, and one that is given up half-way ends by itself.
         groups = _create_groups(groups, spec)
         try:
             with listen() as listener:
-                child = spawn(command, spec, groups, listener)
+                child = await self._fork(python, spec, groups, listener) or spawn(
+                    [python, *self._agent_command], spec, groups, listener
+                )
                 port = listener.getsockname()[1]
         except OSError as error:
             if groups is not None:
@@ -119,9 +148,36 @@ class LocalProvider(Provider):
         identity = info.identity if info else ""
         yield {**checkpoint, "pid": child.pid, "identity": identity, "port": port, "complete": True}
 
+    async def _fork(
+        self, python: str, spec: JobSpec, groups: Cgroups | None, listener: socket.socket
+    ) -> ForkedAgent | None:
+        """Fork the agent, and its kernel too if possible; None when it has to be spawned."""
+        if not spec.fork or self._agent_command != AGENT_COMMAND:
+            return None
+        nursery, fits = self._nurseries.find(python, spec.agent_settings.get("env") or {})
+        if nursery is None:
+            return None
+        argv = spec.agent_settings.get("argv") or []
+        request = {
+            "settings": complete_settings(spec, groups, -1),
+            "label": spec.label,
+            "environ": agent_environment(python, spec),
+            "argv": [python, *self._agent_command],
+            "fork_kernel": fits and list(argv[:3]) == [python, *KERNEL_COMMAND],
+        }
+        over = self._births[spec.label] = asyncio.Event()
+        try:
+            return await nursery.fork(request, listener, spec.directory)
+        finally:
+            del self._births[spec.label]
+            over.set()
+
     async def poll(self, checkpoints: Sequence[Checkpoint]) -> list[JobStatus]:
         """Look at the processes; see :meth:`Provider.poll`."""
         self._reap()
+        for child in list(self._children.values()):
+            if isinstance(child, ForkedAgent) and child.returncode is None:
+                await child.settle()
         unfinished = [item for item in checkpoints if "pid" not in item]
         table = await self._reader.read() if unfinished else None
         found = {item["label"] for item in unfinished if table and table.members(item["label"])}
@@ -138,6 +194,9 @@ class LocalProvider(Provider):
                 reason="other_host",
                 hint="Stop it from a process on that host.",
             )
+        birth = self._births.get(checkpoint["label"])
+        if birth is not None:
+            await birth.wait()  # until then the new process cannot be found by its label
         deadline_s = time.monotonic() + grace_s
         agents = await self._agents(checkpoint) if grace_s > 0 else []
         for agent in agents:
@@ -268,6 +327,7 @@ class LocalProvider(Provider):
         """Ask after our children, or they would stay as zombies."""
         for child in self._children.values():
             child.poll()
+        self._nurseries.reap()
 
 
 def _is_here(checkpoint: Checkpoint) -> bool:

@@ -17,10 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_remote_kernels.protocol.nursery import LABEL_VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-LABEL_VARIABLE = "JUPYTER_REMOTE_KERNELS_LABEL"
 _MARK = f"{LABEL_VARIABLE}=".encode()
 _POLL_S = 0.02
 

@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import jupyter_remote_kernels
 from jupyter_remote_kernels.errors import ProviderError
-from jupyter_remote_kernels.providers.processes import LABEL_VARIABLE, JobProcess
+from jupyter_remote_kernels.protocol.nursery import LABEL_VARIABLE
+from jupyter_remote_kernels.providers.processes import JobProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.providers.cgroups import Cgroups
 
 AGENT_COMMAND = ("-m", "jupyter_remote_kernels.agent")
+# With more arguments behind it: the only kernel that can be forked.
+KERNEL_COMMAND = ("-m", "ipykernel_launcher")
 # The server's own keys: a kernel runs the user's code, which has no business with them.
 _SECRET = re.compile(
     r"(JUPYTER|JUPYTERHUB|JPY|CONFIGPROXY|KG|EG)_(.*_)?(TOKEN|SECRET|PASSWORD|CRYPT_KEY)"
@@ -72,11 +75,11 @@ def spawn(
     OSError
         When the command cannot be executed or the directory cannot be used.
     """
-    settings = _complete_settings(spec, groups, listener.fileno())
+    settings = complete_settings(spec, groups, listener.fileno())
     # No preexec_fn: with one, the whole memory of this process would be copied first.
     with (
-        _settings_file(settings, spec.directory) as stdin,
-        _open_log(spec.directory) as log,
+        nameless_file(settings, spec.directory) as stdin,
+        open_log(spec.directory) as log,
     ):
         return JobProcess(
             command,
@@ -84,13 +87,14 @@ def spawn(
             stdout=log,
             stderr=log,
             cwd=spec.directory,
-            env=_agent_environment(command[0], spec),
+            env=agent_environment(command[0], spec),
             start_new_session=True,
             pass_fds=(listener.fileno(),),
         )
 
 
-def _complete_settings(spec: JobSpec, groups: Cgroups | None, descriptor: int) -> dict[str, Any]:
+def complete_settings(spec: JobSpec, groups: Cgroups | None, descriptor: int) -> dict[str, Any]:
+    """Return what the agent is told, with what only the provider knows."""
     memory_bytes = spec.resources.memory_bytes
     in_group = groups is not None and groups.memory is not None
     return {
@@ -106,32 +110,46 @@ def _complete_settings(spec: JobSpec, groups: Cgroups | None, descriptor: int) -
 
 
 @contextlib.contextmanager
-def _settings_file(settings: Mapping[str, Any], directory: str) -> Iterator[IO[bytes]]:
-    """Hold the settings as a file without a name, at its start.
+def nameless_file(content: Mapping[str, Any], directory: str) -> Iterator[IO[bytes]]:
+    """Hold JSON as a file without a name, at its start.
 
     Not a pipe: writing one that is larger than its buffer would wait for the agent to read.
     """
     with tempfile.TemporaryFile(dir=directory) as file:
-        file.write(json.dumps(dict(settings)).encode())
+        file.write(json.dumps(dict(content)).encode())
         file.seek(0)
         yield file
 
 
-def _open_log(directory: str) -> IO[bytes]:
+def open_log(directory: str) -> IO[bytes]:
+    """Open an agent's log at its end."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     return os.fdopen(os.open(Path(directory) / "agent.log", flags, 0o600), "ab")
 
 
-def _agent_environment(python: str, spec: JobSpec) -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if not _SECRET.fullmatch(key)}
+def server_environment() -> dict[str, str]:
+    """Return this process's environment without the server's own keys."""
+    return {key: value for key, value in os.environ.items() if not _SECRET.fullmatch(key)}
+
+
+def agent_environment(python: str, spec: JobSpec) -> dict[str, str]:
+    """Return the whole environment of an agent."""
+    env = server_environment()
     env[LABEL_VARIABLE] = spec.label
     if python != sys.executable:
-        # A folder with nothing but us: our whole site-packages would break the other Python.
-        library = Path(spec.directory) / "library"
-        library.mkdir(mode=0o700, exist_ok=True)
-        package = Path(jupyter_remote_kernels.__file__).parent
-        with contextlib.suppress(FileExistsError):
-            (library / package.name).symlink_to(package)
-        others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
-        env["PYTHONPATH"] = os.pathsep.join([*others, str(library)])
+        add_library(env, Path(spec.directory))
     return env
+
+
+def add_library(env: dict[str, str], directory: Path) -> None:
+    """Let another Python import us from a folder below ``directory`` that holds nothing else.
+
+    Our whole site-packages would break the other Python.
+    """
+    library = directory / "library"
+    library.mkdir(mode=0o700, exist_ok=True)
+    package = Path(jupyter_remote_kernels.__file__).parent
+    with contextlib.suppress(FileExistsError):
+        (library / package.name).symlink_to(package)
+    others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
+    env["PYTHONPATH"] = os.pathsep.join([*others, str(library)])

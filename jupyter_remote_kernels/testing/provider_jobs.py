@@ -64,6 +64,10 @@ class ProviderJobs:
         """Return another provider on the same engine, as after the death of this process."""
         return type(provider)()
 
+    def command(self, program: str) -> list[str]:
+        """Return the kernel's command that runs a Python program."""
+        return [self.python, "-c", program]
+
     def survivors(self, label: str) -> Sequence[object]:
         """Return what is left of a job, looked up without the provider; nothing by default."""
         del label
@@ -82,7 +86,7 @@ class ProviderJobs:
                 "version": __version__,
                 "runtime_id": runtime_id,
                 "token": secrets.token_hex(16),
-                "argv": [self.python, "-c", program],
+                "argv": self.command(program),
                 "directory": str(directory),
                 **settings,
             }
