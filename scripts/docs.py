@@ -24,7 +24,8 @@ from tornado.web import RequestHandler  # noqa: E402 - the path above comes firs
 
 from jupyter_remote_kernels import errors  # noqa: E402
 from jupyter_remote_kernels.agent.handlers import make_routes  # noqa: E402
-from jupyter_remote_kernels.cli.app import RemoteKernelsApp, RemoteKernelsCommand  # noqa: E402
+from jupyter_remote_kernels.cli.app import RemoteKernelsApp  # noqa: E402
+from jupyter_remote_kernels.cli.command import RemoteKernelsCommand  # noqa: E402
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig  # noqa: E402
 from jupyter_remote_kernels.model.environments import Environment, Resources  # noqa: E402
 from jupyter_remote_kernels.model.phases import (  # noqa: E402
@@ -82,16 +83,18 @@ def describe_resource_keys() -> str:
 
 def describe_commands() -> str:
     """Return the subcommands with their own flags."""
-    rows = []
+    rows = _list_commands("jupyter remote-kernels", RemoteKernelsApp.subcommands)
+    return make_table(("command", "options", "what it does"), rows)
+
+
+def _list_commands(before: str, commands: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     inherited = set(RemoteKernelsCommand.flags) - {"json"}
-    for name, (command, description) in RemoteKernelsApp.subcommands.items():
+    for name, (command, description) in commands.items():
         own = [f"--{flag}" for flag in sorted(set(command.flags) - inherited)]
         aliases = set(command.aliases) - set(RemoteKernelsCommand.aliases)
         own += [f"--{alias}=…" for alias in sorted(aliases)]
-        rows.append(
-            (_code(f"jupyter remote-kernels {name}"), ", ".join(map(_code, own)), description)
-        )
-    return make_table(("command", "options", "what it does"), rows)
+        yield _code(f"{before} {name}"), ", ".join(map(_code, own)), description
+        yield from _list_commands(f"{before} {name}", command.subcommands)
 
 
 def describe_transitions() -> str:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
+from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig
 from jupyter_remote_kernels.jupyter.handlers import make_handlers
 from jupyter_remote_kernels.jupyter.installation import check_classes, install_classes
-from jupyter_remote_kernels.jupyter.kernelspecs import publish
+from jupyter_remote_kernels.jupyter.kernelspecs import Published, publish
 from jupyter_remote_kernels.jupyter.paths import state_directory
-from jupyter_remote_kernels.jupyter.runtimes import Runtimes
+from jupyter_remote_kernels.jupyter.runtimes import EVENT_SCHEMA, Runtimes
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
     from tornado.ioloop import IOLoop
 
     from jupyter_remote_kernels.control.launch import Change
+    from jupyter_remote_kernels.jupyter.environment_store import EnvironmentStore
 
 
 class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
@@ -31,6 +33,8 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
 
     _runtimes: Runtimes | None = None
     _plane: ControlPlane | None = None
+    _environments: EnvironmentStore | None = None
+    _published: Published | None = None
 
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Called before the server makes its managers: the only moment to name ours."""
@@ -43,18 +47,17 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
         self.update_config(self._server.config)
         if not check_classes(self._server):
             return
-        environments, errors = self.read_environments()
-        for error in errors:
-            self.log.error("jupyter_remote_kernels: %s. %s", error.message, error.hint)
-        folder = publish(list(environments.values()), state_directory())
-        self._offer_kernelspecs(str(folder), [item.kernel_name for item in environments.values()])
+        self._environments = self.open_environments()
+        self._offer_kernelspecs()
+        self._environments.subscribe(self._take_up_environments)
         schema = Path(__file__).parent / "events" / "runtime.yaml"
         if self._server.event_logger is not None:
             self._server.event_logger.register_event_schema(schema)
         self._plane = control_plane(state_directory(), self.control_settings())
-        self._runtimes = Runtimes(self._server, self._plane, environments)
+        self._runtimes = Runtimes(self._server, self._plane, self._environments)
         self._plane.subscribe(self._tell)
         self.settings["jupyter_remote_kernels_runtimes"] = self._runtimes
+        self.settings["jupyter_remote_kernels_environments"] = self._environments
 
     def initialize_handlers(self) -> None:
         """Called after ``initialize_settings``."""
@@ -67,18 +70,43 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
             await self._runtimes.operations.close()
         if self._plane is not None:
             self._plane.unsubscribe(self._tell)
+        if self._published is not None:
+            self._published.close()
 
-    def _offer_kernelspecs(self, folder: str, names: list[str]) -> None:
+    def _offer_kernelspecs(self) -> None:
+        """Publish the environments as kernelspecs, in place of those that were there before."""
+        if self._environments is None:
+            return
+        for problem in self._environments.problems:
+            self.log.error("jupyter_remote_kernels: %s", problem)
         manager: Any = self._server.kernel_spec_manager
-        manager.kernel_dirs = [*manager.kernel_dirs, folder]
+        earlier = self._published
+        self._published = publish(self._environments.all, state_directory())
+        old, new = (str(item.folder) if item else None for item in (earlier, self._published))
+        others = [item for item in manager.kernel_dirs if item not in (old, new)]
+        manager.kernel_dirs = [*others, new]
+        if earlier is not None:
+            earlier.close()
+        names = {item.kernel_name for item in self._environments.all}
         allowed = manager.allowed_kernelspecs
-        hidden = sorted(set(names) - set(allowed)) if allowed else []
+        hidden = sorted(names - set(allowed)) if allowed else []
         if hidden:
             self.log.warning(
                 "jupyter_remote_kernels: KernelSpecManager.allowed_kernelspecs hides %s."
                 " Add them to it to offer these environments.",
                 ", ".join(hidden),
             )
+
+    def _take_up_environments(self) -> None:
+        """Called when an environment was written, deleted, or changed by hand."""
+        try:
+            self._offer_kernelspecs()
+        except (OSError, RemoteKernelsError):
+            # What was asked for is done; the earlier kernelspecs are offered until it works.
+            self.log.exception("jupyter_remote_kernels: the kernelspecs cannot be written")
+        if self._server.event_logger is not None:
+            data = {"action": "environments", "runtime_id": "", "phase": ""}
+            self._server.event_logger.emit(schema_id=EVENT_SCHEMA, data=data)
 
     def _tell(self, change: Change) -> None:
         """Called on the control plane's thread; events belong to the server's loop."""

@@ -8,11 +8,10 @@ from traitlets import Dict, Float
 from traitlets.config import Configurable
 
 from jupyter_remote_kernels.control.launch import ControlSettings
-from jupyter_remote_kernels.errors import InvalidEnvironment
-from jupyter_remote_kernels.model.environments import Environment
+from jupyter_remote_kernels.jupyter.environment_store import EnvironmentStore, find_sources
 
 DEFAULT_ENVIRONMENTS: dict[str, Any] = {
-    "python": {"display_name": "Python (remote)", "provider": "local"}
+    "python": {"display_name": "Python (remote)", "provider": "local", "env_allowed": ["*"]}
 }
 
 
@@ -22,9 +21,9 @@ class RemoteKernelsConfig(Configurable):
     environments = Dict(
         DEFAULT_ENVIRONMENTS,
         config=True,
-        help="""Environments by name. Each is a table with the keys display_name, provider,
-        language, argv, options, resources (cpu, memory, gpu), env and kind. Without any
-        configuration there is one, "python", on the provider "local".""",
+        help="""Environments by name, each a table of keys. They are the platform's, like those
+        of the files in the system's configuration directories. Where the platform names none,
+        there is one, "python", on the provider "local".""",
     )
     silence_timeout_s = Float(
         600.0,
@@ -58,21 +57,16 @@ class RemoteKernelsConfig(Configurable):
             stop_grace_s=self.stop_grace_s,
         )
 
-    def read_environments(self) -> tuple[dict[str, Environment], list[InvalidEnvironment]]:
-        """Parse the environments.
+    def open_environments(self) -> EnvironmentStore:
+        """Read the environments, of this configuration and of the files.
 
         Returns
         -------
-        environments : dict
-            The good ones by name.
-        errors : list of InvalidEnvironment
-            What is wrong with the others; they never stop the good ones.
+        EnvironmentStore
+            The good ones, and what is wrong with the others.
         """
-        good: dict[str, Environment] = {}
-        errors: list[InvalidEnvironment] = []
-        for name, data in self.environments.items():
-            try:
-                good[name] = Environment.from_json(name, data)
-            except InvalidEnvironment as error:
-                errors.append(error)
-        return good, errors
+        section = self.config.get("RemoteKernels", {})
+        is_named = "environments" in section or self.environments != DEFAULT_ENVIRONMENTS
+        return EnvironmentStore(
+            find_sources(self.environments if is_named else None, DEFAULT_ENVIRONMENTS)
+        )

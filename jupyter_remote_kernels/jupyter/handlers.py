@@ -75,25 +75,6 @@ class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
             super().log_exception(typ, value, tb)
 
 
-class EnvironmentsHandler(RemoteKernelsHandler):
-    """All environments."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        found = self.runtimes.environments.values()
-        self.reply({"environments": [environment.to_json() for environment in found]})
-
-
-class EnvironmentHandler(RemoteKernelsHandler):
-    """One environment."""
-
-    @web.authenticated
-    @authorized
-    async def get(self, name: str) -> None:
-        self.reply(self.runtimes.get_environment(name).to_json())
-
-
 class RuntimesHandler(RemoteKernelsHandler):
     """All runtimes of this server."""
 
@@ -238,6 +219,12 @@ class UnknownHandler(RemoteKernelsHandler):
 
 def make_handlers() -> list[tuple[str, type[RemoteKernelsHandler]]]:
     """Return the routes."""
+    # They are made of the class above.
+    from jupyter_remote_kernels.jupyter.environment_handlers import (
+        EnvironmentHandler,
+        EnvironmentsHandler,
+    )
+
     base = r"/api/remote-kernels"
     runtime = base + r"/runtimes/([^/]+)"
     return [

@@ -3,10 +3,15 @@
 Each environment is a real kernelspec directory, so that every client of jupyter_client can
 use it. They lie under our own state directory, in a folder named after their content: two
 servers with different configurations do not disturb each other.
+
+Who uses a folder holds a shared lock on a file in it. Its process may die as it likes: the lock
+is gone then. Who publishes something new removes the folders that nobody holds.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -20,12 +25,15 @@ from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.control.owners import ensure_private_directory
+from jupyter_remote_kernels.jupyter.launch_parameters import describe_parameters
 from jupyter_remote_kernels.model.environments import KERNEL_PREFIX, Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PROVISIONER = "remote-kernels"
+_LOCK = ".in-use"
+_BUILDING = ".new-"
 _LOGO = Path(__file__).parent / "logos" / "logo-svg.svg"
 
 
@@ -37,7 +45,6 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
     python = str(Path(environment.options.get("python") or sys.executable).expanduser())
     carried = environment.to_json()
     del carried["kernel_name"]
-    carried["env"] = dict(environment.env)
     argv = list(environment.argv) or [
         python,
         "-m",
@@ -52,6 +59,7 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
         "interrupt_mode": "signal",
         "metadata": {
             "debugger": environment.language == "python",
+            "parameters": describe_parameters(environment),
             "kernel_provisioner": {
                 "provisioner_name": PROVISIONER,
                 "config": {"environment": carried},
@@ -60,7 +68,41 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
     }
 
 
-def publish(environments: Sequence[Environment], directory: Path) -> Path:
+class Published:
+    """A folder of kernelspecs that is in use until it is closed. Made by :func:`publish`.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder to append to ``kernel_spec_manager.kernel_dirs``.
+    """
+
+    def __init__(self, folder: Path, descriptor: int) -> None:
+        self.folder = folder
+        self._descriptor = descriptor
+        _held.add(self)
+
+    def close(self) -> None:
+        """Use it no longer. May be called again."""
+        descriptor, self._descriptor = self._descriptor, -1
+        _held.discard(self)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+_held: set[Published] = set()
+
+
+def _forget() -> None:
+    for published in list(_held):
+        published.close()
+
+
+# A child that only forks would hold the locks beyond the life of its parent.
+os.register_at_fork(after_in_child=_forget)
+
+
+def publish(environments: Sequence[Environment], directory: Path) -> Published:
     """Write the kernelspecs of all environments.
 
     Parameters
@@ -72,25 +114,78 @@ def publish(environments: Sequence[Environment], directory: Path) -> Path:
 
     Returns
     -------
-    Path
-        The folder to append to ``kernel_spec_manager.kernel_dirs``.
+    Published
+        The folder, held until it is closed or this process ends.
     """
     specs = {item.kernel_name: make_kernelspec(item) for item in environments}
     content = json.dumps([__version__, specs], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    ensure_private_directory(directory)
     folder = directory / "kernels" / digest
-    if not folder.is_dir():
-        ensure_private_directory(directory)
-        folder.parent.mkdir(exist_ok=True, mode=0o700)
-        # Built aside and renamed: another process sees all of it or nothing.
-        building = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-        for name, spec in specs.items():
-            _write(building / name, spec)
-        try:
-            building.rename(folder)
-        except OSError:
-            shutil.rmtree(building)  # another process published the same at the same moment
-    return folder
+    folder.parent.mkdir(exist_ok=True, mode=0o700)
+    descriptor = None
+    while descriptor is None:
+        if not folder.is_dir():
+            _build(folder, specs)
+        descriptor = _hold(folder)
+    for name, spec in specs.items():
+        if not (folder / name / "kernel.json").exists():
+            _write(folder / name, spec)  # somebody has removed it
+    _sweep(folder.parent)
+    return Published(folder, descriptor)
+
+
+def _build(folder: Path, specs: Mapping[str, dict[str, Any]]) -> None:
+    """Build a folder aside and rename it: another process sees all of it or nothing."""
+    building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=folder.parent))
+    for name, spec in specs.items():
+        _write(building / name, spec)
+    (building / _LOCK).touch(0o600)
+    try:
+        building.rename(folder)
+    except OSError:
+        shutil.rmtree(
+            building, ignore_errors=True
+        )  # another process published the same at the same moment
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder for use; None when it was removed meanwhile."""
+    path = folder / _LOCK
+    try:
+        # For writing, because locks on network file systems ask for it.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        is_current = os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        is_current = False  # it is being removed at this moment
+    except OSError:
+        return descriptor  # there are no locks here, so nobody can remove it either
+    if is_current:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _sweep(directory: Path) -> None:
+    """Remove the folders that no living process uses."""
+    for folder in directory.iterdir():
+        if folder.name.startswith(_BUILDING):
+            continue
+        # One without a lock file is of a version that held none; it may be in use.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder / _LOCK, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Renamed first: nobody may take up what is half removed.
+                doomed = folder.with_name(f".old-{folder.name}")
+                folder.rename(doomed)
+                shutil.rmtree(doomed)
+            finally:
+                os.close(descriptor)
 
 
 def install(environments: Sequence[Environment], directory: Path | None = None) -> list[Path]:

@@ -38,7 +38,7 @@ class Runtimes:
     plane : ControlPlane
         The process's control plane.
     environments : mapping of str to Environment
-        By name.
+        By name; it changes while the server runs.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Runtimes:
     ) -> None:
         self._serverapp = serverapp
         self._plane = plane
-        self.environments = dict(environments)
+        self.environments = environments
         self.operations = Operations(self._tell_operation)
         self._launching = asyncio.Lock()
 

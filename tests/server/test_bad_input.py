@@ -132,7 +132,7 @@ async def test_unknown_names(api, launch, unchanged):
     reasons = {"{name}": "unknown_environment", "{id}": "unknown_runtime"}
     for method, path in routes():
         key = (re.findall(r"\{\w+\}", path) or [None])[0]
-        if key is None:
+        if key is None or method == "PUT":  # which makes what is not there
             continue
         reason = "unknown_operation" if path.startswith("/operations") else reasons[key]
         reply = await api(method, path.replace(key, UNKNOWN))
@@ -143,7 +143,7 @@ async def test_unknown_names(api, launch, unchanged):
 async def test_strange_ids(api, unchanged):
     check = await unchanged()
     for method, path in routes():
-        for strange in STRANGE_IDS if "{" in path else []:
+        for strange in STRANGE_IDS if "{" in path and method != "PUT" else []:
             reply = await api(method, path.replace("{id}", strange).replace("{name}", strange))
             assert reply.status == 404, (method, path, strange[:20])
             assert "a=b" not in reply.headers.get_list("Set-Cookie")

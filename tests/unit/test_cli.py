@@ -62,6 +62,21 @@ def configure(home):
 
 
 @pytest.fixture
+def folder(home):
+    """Where the user's environment files lie."""
+    return home / "config" / "remote_kernels" / "environments"
+
+
+@pytest.fixture
+def write(folder):
+    def make(name, text):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.toml").write_text(text)
+
+    return make
+
+
+@pytest.fixture
 def registry(home):
     found = Registry(home / "data" / "remote_kernels" / "registry.sqlite3")
     yield found
@@ -90,14 +105,14 @@ def test_without_a_subcommand_it_explains_itself(run):
 class TestEnvironments:
     def test_default_one(self, run):
         lines = run("environments").stdout.splitlines()
-        assert lines[0].split() == ["NAME", "DISPLAY", "NAME", "PROVIDER", "KERNEL", "NAME", "KIND"]
-        expected = "python Python (remote) local remote-python platform"
+        assert lines[0] == ("NAME    DISPLAY NAME     PROVIDER  KERNEL NAME    KIND      SOURCE")
+        expected = "python Python (remote) local remote-python platform built in"
         assert lines[1].split() == expected.split()
 
     def test_those_of_the_servers_configuration_as_json(self, run, configure):
-        configure({"b": {"display_name": "B"}, "a": {"provider": "slurm"}})
+        configure({"b": {"display_name": "B"}, "a": {"provider": "absent"}})
         rows = json.loads(run("environments", "--json").stdout)
-        assert [(row["name"], row["provider"]) for row in rows] == [("a", "slurm"), ("b", "local")]
+        assert [(row["name"], row["provider"]) for row in rows] == [("a", "absent"), ("b", "local")]
 
     def test_a_file_of_its_own_wins(self, run, configure):
         configure({"a": {}})
@@ -110,6 +125,65 @@ class TestEnvironments:
         done = run("environments", "--json")
         assert [row["name"] for row in json.loads(done.stdout)] == ["good"]
         assert "environment 'bad': resources.cpu: must be a number above 0" in done.stderr
+
+    def test_files_beside_the_configuration(self, run, configure, write):
+        configure({"b": {}})
+        write("mine", 'display_name = "Mine"')
+        rows = json.loads(run("environments", "--json").stdout)
+        assert [(row["name"], row["kind"]) for row in rows] == [("b", "platform"), ("mine", "user")]
+        assert rows[0]["source"] == "c.RemoteKernels.environments"
+        assert rows[1]["source"].endswith("mine.toml")
+
+    def test_unknown_verb_is_named(self, run):
+        errors = run("environments", "ad", status=1).stderr
+        assert "no command 'ad'. There are: add, remove, check." in errors
+
+
+class TestChangingEnvironments:
+    def test_added_with_its_comments_then_replaced_then_removed(self, run, home, folder):
+        file = home / "anywhere.toml"
+        file.write_text('# the big one\ndisplay_name = "Big"\n')
+        done = run("environments", "add", "big", f"--file={file}")
+        assert "remote-big" in done.stdout
+        assert (folder / "big.toml").read_text() == file.read_text()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        file.write_text('display_name = "Bigger"\n')
+        (row,) = json.loads(run("environments", "add", "big", f"--file={file}", "--json").stdout)
+        assert row["display_name"] == "Bigger"
+        run("environments", "remove", "big")
+        assert list(folder.iterdir()) == []
+        assert "no environment 'big'" in run("environments", "remove", "big", status=1).stderr
+
+    @pytest.mark.parametrize(
+        "name,text,why",
+        [
+            ("bad", "cpu = 1", "cpu: unknown key"),
+            ("bad", "warm = ", "warm: is no TOML"),
+            ("Bad", "", "name: use 1 to 64"),
+            ("python", "", "belongs to the platform"),
+        ],
+    )
+    def test_wrong_one_is_not_added(self, run, home, folder, name, text, why):
+        file = home / "anywhere.toml"
+        file.write_text(text)
+        assert why in run("environments", "add", name, f"--file={file}", status=1).stderr
+        assert not folder.exists()
+
+    def test_what_is_missing_is_said(self, run, home):
+        assert "--file" in run("environments", "add", "a", status=1).stderr
+        assert "no file" in run("environments", "add", "a", "--file=x.toml", status=1).stderr
+        assert "name of one" in run("environments", "add", "--file=x.toml", status=1).stderr
+        assert "name of one" in run("environments", "remove", status=1).stderr
+
+    def test_check(self, run, write):
+        assert json.loads(run("environments", "check", "--json").stdout) == []
+        write("good", "")
+        write("bad", "warm = 99")
+        done = run("environments", "check", "--json", status=1)
+        (problem,) = json.loads(done.stdout)
+        assert problem.pop("file").endswith("bad.toml")
+        assert problem == {"name": "bad", "key": "warm", "reason": "must be at most 16"}
+        assert "bad.toml" in run("environments", "check", status=1).stdout
 
 
 class TestList:
@@ -153,6 +227,12 @@ class TestInstall:
         spec = json.loads((written / "kernel.json").read_text())
         assert spec["metadata"]["kernel_provisioner"]["provisioner_name"] == "remote-kernels"
         assert "{connection_file}" in spec["argv"]
+
+    def test_files_are_installed_too(self, run, home, write):
+        write("mine", "")
+        run("install", f"--directory={home / 'kernels'}")
+        found = sorted(path.name for path in (home / "kernels").iterdir())
+        assert found == ["remote-mine", "remote-python"]
 
 
 class TestTables:
