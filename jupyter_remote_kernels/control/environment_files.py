@@ -178,6 +178,8 @@ def take_signature(directories: Iterable[Path]) -> tuple[object, ...]:
         try:
             with os.scandir(directory) as entries:
                 signature += [_sign(entry) for entry in entries if entry.name.endswith(SUFFIX)]
+        except FileNotFoundError:
+            continue  # the same as an empty one
         except OSError as error:
             signature.append((str(directory), error.errno))
     return tuple(sorted(signature, key=str))

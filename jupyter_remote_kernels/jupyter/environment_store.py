@@ -78,13 +78,14 @@ class EnvironmentStore(Mapping[str, "Environment"]):
         """Call ``listener`` after every change, before whoever made it gets an answer."""
         self._listeners.append(listener)
 
-    def refresh(self) -> bool:
-        """Read the files again if one has changed since; return whether that was so."""
+    def refresh(self) -> None:
+        """Read the files again if one has changed since; the listeners hear what is new."""
         signature = environment_files.take_signature(self.sources.directories)
-        if signature == self._signature:
-            return False
-        self._read(signature)
-        return True
+        if signature != self._signature:
+            earlier = self._found
+            self._read(signature)
+            if self._found != earlier:
+                self._tell()
 
     # -- changing -------------------------------------------------------------
 
@@ -112,12 +113,16 @@ class EnvironmentStore(Mapping[str, "Environment"]):
         Conflict
             When the platform has an environment of this name, or the file cannot be written.
         """
+        check_name(name)
+        self.refresh()
         self._check_writable(name)
         environment = parse_environment(name, data, "user")
         return environment, self._write(name, environment_files.make_text(data))
 
     def put_file(self, name: str, path: Path) -> tuple[Environment, bool]:
         """Write an environment of the user as it is in a file, with its comments; see ``put``."""
+        check_name(name)
+        self.refresh()
         self._check_writable(name)
         environment = parse_environment(name, environment_files.read_file(path), "user")
         return environment, self._write(name, environment_files.read_text(path))
@@ -132,18 +137,17 @@ class EnvironmentStore(Mapping[str, "Environment"]):
         Conflict
             When it is the platform's, or the file cannot be deleted.
         """
-        if name in self._found.sources:
+        self.refresh()
+        known = name in self._found.sources
+        if known:
             self._check_writable(name)
-        is_ours = self._found.sources.get(name) == str(self._path(name))
-        if not is_ours or not environment_files.delete_file(self.sources.user, name):
+        if not known or not environment_files.delete_file(self.sources.user, name):
             raise NotFound(f"there is no environment {name!r}", reason="unknown_environment")
-        self._read(environment_files.take_signature(self.sources.directories))
+        self._reread()
 
     def _check_writable(self, name: str) -> None:
-        check_name(name)
-        self.refresh()
-        source = self._found.sources.get(name, str(self._path(name)))
-        if source != str(self._path(name)):
+        own = str(self._path(name))
+        if self._found.sources.get(name, own) != own:
             raise Conflict(
                 f"the environment {name!r} belongs to the platform",
                 reason="platform_environment",
@@ -152,15 +156,21 @@ class EnvironmentStore(Mapping[str, "Environment"]):
 
     def _write(self, name: str, text: str) -> bool:
         created = environment_files.write_file(self.sources.user, name, text)
-        self._read(environment_files.take_signature(self.sources.directories))
+        self._reread()
         return created
 
     def _path(self, name: str) -> Path:
         return self.sources.user / f"{name}{environment_files.SUFFIX}"
 
+    def _reread(self) -> None:
+        self._read(environment_files.take_signature(self.sources.directories))
+        self._tell()
+
     def _read(self, signature: tuple[object, ...]) -> None:
         # The signature is older than what is read: a change in between is seen the next time.
         self._signature = signature
         self._found = self.sources.read()
+
+    def _tell(self) -> None:
         for listener in self._listeners:
             listener()

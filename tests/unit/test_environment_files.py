@@ -176,6 +176,8 @@ class TestWhatLiesThere:
         (folders[1] / "b.toml").symlink_to(tmp_path / "nowhere")
         check_changed()
         folders[2].rmdir()
+        assert environment_files.take_signature(folders) == seen[-1]
+        folders[2].write_text("")
         check_changed()
 
 
