@@ -27,7 +27,11 @@ from jupyter_remote_kernels.agent.handlers import make_routes  # noqa: E402
 from jupyter_remote_kernels.cli.app import RemoteKernelsApp  # noqa: E402
 from jupyter_remote_kernels.cli.command import RemoteKernelsCommand  # noqa: E402
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig  # noqa: E402
-from jupyter_remote_kernels.model.environments import Environment, Resources  # noqa: E402
+from jupyter_remote_kernels.model.environments import (  # noqa: E402
+    Environment,
+    Resources,
+    VolumeDefaults,
+)
 from jupyter_remote_kernels.model.phases import (  # noqa: E402
     FINAL_PHASES,
     TABLE,
@@ -78,6 +82,12 @@ def describe_resource_keys() -> str:
             rows.append(("`memory`", "str or int", f'{text} A size such as `"16GiB"` is fine.'))
         else:
             rows.append((_code(key), kind, text))
+    return make_table(("key", "type", "meaning"), rows)
+
+
+def describe_volume_keys() -> str:
+    """Return the keys of ``volume``."""
+    rows = [(_code(key), *entry) for key, entry in _read_attributes(VolumeDefaults)]
     return make_table(("key", "type", "meaning"), rows)
 
 
@@ -186,6 +196,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "phases": draw_phases,
     "resource-keys": describe_resource_keys,
     "transitions": describe_transitions,
+    "volume-keys": describe_volume_keys,
 }
 
 

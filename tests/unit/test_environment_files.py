@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,11 @@ from jupyter_remote_kernels.errors import Conflict, InvalidEnvironment
 from jupyter_remote_kernels.jupyter.launch_parameters import describe_parameters
 from jupyter_remote_kernels.model.environments import Environment, Resources
 from jupyter_remote_kernels.providers.local import LocalProvider
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 BUILT_IN = {"python": {"env_allowed": ["*"]}}
 
@@ -254,6 +262,15 @@ class TestProviders:
         assert find_launch_options(environment) == chosen
         assert describe_parameters(environment)["properties"]["queue"] == chosen["queue"]
         assert find_launch_options(Environment("b", "B", provider="absent")) == {}
+
+
+@pytest.mark.parametrize("page", ["operators/configuration.md", "users/environments.md"])
+def test_examples_in_the_documentation_are_good(page):
+    content = (Path(__file__).parents[2] / "docs" / page).read_text()
+    examples = re.findall(r"```toml\n(.*?)```", content, re.DOTALL)
+    assert examples
+    for example in examples:
+        parse_environment("example", tomllib.loads(example), "user")
 
 
 class TestLaunchParameters:
