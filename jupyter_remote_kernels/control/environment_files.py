@@ -88,7 +88,7 @@ def read_text(path: Path) -> str:
             raise
         raise InvalidEnvironment(f"cannot be read: {error.strerror}") from error
     if len(data) > LARGEST_FILE_BYTES:
-        raise InvalidEnvironment(f"is larger than {LARGEST_FILE_BYTES // 1024} KiB")
+        raise _too_large()
     try:
         # Some editors begin a file with a mark of their own.
         return data.decode("utf-8-sig")
@@ -133,15 +133,19 @@ def write_file(directory: Path, name: str, text: str) -> bool:
     ------
     Conflict
         When it cannot be written.
+    InvalidEnvironment
+        When it is too large to be read again.
     """
-    path = directory / f"{name}{SUFFIX}"
+    path, data = directory / f"{name}{SUFFIX}", text.encode()
+    if len(data) > LARGEST_FILE_BYTES:
+        raise _too_large()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_new = not os.path.lexists(path)
         descriptor, building = tempfile.mkstemp(prefix=f".{name}-", suffix=".new", dir=directory)
         try:
             with open(descriptor, "wb") as file:
-                file.write(text.encode())
+                file.write(data)
                 file.flush()
                 os.fsync(descriptor)
             os.replace(building, path)
@@ -205,6 +209,10 @@ def _locate(message: str, text: str) -> InvalidEnvironment:
     tables = [found[1] for line in lines if (found := _TABLE.match(line))]
     key = ".".join([*tables[-1:], *keys])
     return wrong(key, why) if key else InvalidEnvironment(why)
+
+
+def _too_large() -> InvalidEnvironment:
+    return InvalidEnvironment(f"the file is larger than {LARGEST_FILE_BYTES // 1024} KiB")
 
 
 def _not_writable(path: Path, error: OSError) -> Conflict:

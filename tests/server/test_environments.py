@@ -207,6 +207,7 @@ class TestWriting:
             ("mine", {"display_name": "\ud800"}, "display_name"),
             ("mine", {"env": {"A": "\0"}}, "env.A"),
             ("mine", {"max_lease_s": 0.5}, "max_lease_s"),
+            ("mine", {"env": {"A": "x" * 300_000}}, ""),
         ],
     )
     async def test_wrong_one_changes_nothing_and_names_the_key(
@@ -215,7 +216,7 @@ class TestWriting:
         reply = await api("PUT", f"/environments/{name}", body)
         assert (reply.status, reply.reason) == (400, "invalid_environment")
         assert reply.body["key"] == key
-        assert f"{key}: " in reply.body["detail"]
+        assert key in reply.body["detail"]
         assert list(folder.iterdir()) == []
         assert events.seen == []
 

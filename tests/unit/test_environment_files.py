@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_remote_kernels.control import environment_files
 from jupyter_remote_kernels.control.environment_catalogue import (
@@ -26,6 +28,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+OPTIONS = st.recursive(
+    st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
 BUILT_IN = {"python": {"env_allowed": ["*"]}}
 
 
@@ -231,6 +238,32 @@ class TestWriting:
         environment_files.write_file(tmp_path, "a", text)
         written = environment_files.read_file(tmp_path / "a.toml")
         assert Environment.from_json("a", written) == Environment.from_json("a", data)
+
+    @given(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "description": st.text(),
+                "argv": st.lists(st.text()).map(lambda given: [*given, "{connection_file}"]),
+                "options": st.dictionaries(st.text(), OPTIONS),
+                "env": st.dictionaries(st.text(), st.text()),
+                "credits_per_hour": st.floats() | st.integers(),
+                "resources": st.fixed_dictionaries({"memory_bytes": st.integers(1)}),
+            },
+        )
+    )
+    def test_whatever_is_accepted_can_be_read_again(self, data):
+        try:
+            environment = Environment.from_json("a", data)
+        except InvalidEnvironment:
+            return
+        text = environment_files.make_text(data)
+        assert Environment.from_json("a", tomllib.loads(text)) == environment
+
+    def test_too_large_is_refused_before_it_is_written(self, tmp_path):
+        with pytest.raises(InvalidEnvironment, match="larger than 256 KiB"):
+            environment_files.write_file(tmp_path / "new", "a", "#" * 300_000)
+        assert not (tmp_path / "new").exists()
 
 
 class TestProviders:
