@@ -26,7 +26,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class RemoteKernelsError(Exception):
@@ -106,9 +109,23 @@ class IllegalTransition(Conflict):
 
 
 class LimitExceeded(RemoteKernelsError):
-    """More was asked for than is allowed."""
+    """More was asked for than is allowed.
+
+    Parameters
+    ----------
+    message, hint : str
+        As for every error.
+    limit : mapping, optional
+        For programs: ``name``, ``scope``, ``asked``, ``allowed`` and ``used``.
+    """
 
     default_reason = "limit_exceeded"
+
+    def __init__(
+        self, message: str, *, hint: str = "", limit: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.limit = dict(limit or {})
 
 
 class NotSupported(RemoteKernelsError):

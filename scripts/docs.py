@@ -170,7 +170,7 @@ def describe_agent_routes() -> str:
             continue
         methods = [
             name.upper()
-            for name in ("get", "post", "patch", "delete")
+            for name in ("get", "post", "put", "patch", "delete")
             if getattr(handler, name) is not getattr(RequestHandler, name)
         ]
         path = pattern.replace(r"([\w-]+)", "{id}").replace("(interrupt|restart)", "{action}")

@@ -16,6 +16,7 @@ from tornado import web, websocket
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.agent.channels import KernelChannels
+from jupyter_remote_kernels.agent.ending import asked_to_end
 from jupyter_remote_kernels.agent.outbox import Outbox
 from jupyter_remote_kernels.errors import (
     Conflict,
@@ -41,6 +42,7 @@ _STATUS: dict[type[RemoteKernelsError], int] = {
     KernelStartFailed: 500,
 }
 _LOG_PAGE_BYTES = 256 * 1024
+_LONGEST_LEASE_S = 100 * 365 * 86_400
 
 
 class _TokenHandler(web.RequestHandler):
@@ -67,7 +69,7 @@ class _TokenHandler(web.RequestHandler):
         body = {"reason": "refused" if status_code == 403 else "error", "message": ""}
         if isinstance(error, RemoteKernelsError):
             self.set_status(_http_status(error))
-            body = {"reason": error.reason, "message": error.message}
+            body = {"reason": error.reason, "message": error.message, "hint": error.hint}
         self.finish(body)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
@@ -137,7 +139,7 @@ class KernelHandler(AgentHandler):
         self._check(kernel_id)
         self.set_status(204)
         self.finish()
-        self.session.end("asked to")
+        self.session.end(asked_to_end())
 
     def _check(self, kernel_id: str) -> None:
         if kernel_id != self.session.settings.runtime_id:
@@ -193,6 +195,18 @@ class StatusHandler(AgentHandler):
 
     def get(self) -> None:
         self.finish({**self.session.describe(), "agent_version": __version__})
+
+
+class LeaseHandler(AgentHandler):
+    """The time reservation: extended or shortened."""
+
+    def put(self) -> None:
+        lease_s = self.read_body().get("lease_s")
+        is_number = isinstance(lease_s, (int, float)) and not isinstance(lease_s, bool)
+        # Also refuses NaN, which compares with nothing.
+        if lease_s is not None and not (is_number and 0 < lease_s < _LONGEST_LEASE_S):
+            raise InvalidInput("lease_s: must be a number of seconds above 0, or null")
+        self.finish(self.session.change_lease(lease_s))
 
 
 class MetricsHandler(AgentHandler):
@@ -309,6 +323,7 @@ def make_routes(session: AgentSession) -> list[tuple[str, Any, dict[str, Any]]]:
         (own + "/signal", SignalHandler),
         (own + "/stop-kernel", StopHandler),
         (own + "/status", StatusHandler),
+        (own + "/lease", LeaseHandler),
         (own + "/metrics", MetricsHandler),
         (own + "/log", LogHandler),
         (r"/.*", AgentHandler),

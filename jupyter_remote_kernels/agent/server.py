@@ -72,7 +72,7 @@ async def serve(settings: AgentSettings, kernel: KernelProcess) -> str:
     finally:
         server.stop()
         await session.close()
-    return session.end_reason
+    return session.ending.cause["message"] if session.ending else "its task was cancelled"
 
 
 def run(settings: AgentSettings, kernel: KernelProcess) -> str:

@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
+from jupyter_remote_kernels.agent.ending import (
+    Ending,
+    lease_over,
+    nobody_asked,
+    record_ending,
+    told_to_end,
+    without_kernel,
+)
+from jupyter_remote_kernels.agent.lease import Lease
 from jupyter_remote_kernels.agent.metrics import MetricsSampler
 from jupyter_remote_kernels.errors import Conflict, KernelStartFailed
 
@@ -19,7 +28,8 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 _METRICS_INTERVAL_S = 5.0
-_TERM_GRACE_S = 1.0
+# A reservation ends when it ends: its kernel does not get longer than this.
+_LEASE_GRACE_S = 0.3
 
 
 class Client(Protocol):
@@ -54,7 +64,7 @@ class AgentSession:
         self.kernel = kernel
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.ended = asyncio.Event()
-        self.end_reason = ""
+        self.ending: Ending | None = None
         self.info: dict[str, Any] | None = None
         self._clients: set[Client] = set()
         self.loop = asyncio.get_running_loop()
@@ -62,10 +72,12 @@ class AgentSession:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._restarting = asyncio.Lock()
         self._metrics = MetricsSampler(settings)
+        self.lease = Lease(settings.warnings_s, self._warn, self._end_lease)
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
         """Watch the kernel that was started, and start the clocks."""
+        self.lease.begin(self.settings.lease_s)
         self._set_timer("silence", self.settings.silence_s)
         if self.kernel.exit is not None:
             self._exited.set()
@@ -74,7 +86,7 @@ class AgentSession:
             self.kernel.watch(self._exit_from_thread)
         self._tasks.append(self.loop.create_task(self._sample_metrics()))
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self.loop.add_signal_handler(signum, self.end, f"signal {signum.name}")
+            self.loop.add_signal_handler(signum, self.end, told_to_end(signum))
 
     def add_client(self, client: Client) -> None:
         """Take in a client and tell it how things stand."""
@@ -85,6 +97,7 @@ class AgentSession:
             client.report({"event": "kernel_exited", "exit": self.kernel.exit})
         else:
             client.reconnect()
+        client.report(self._describe_lease())
         if self._metrics.last:
             client.report({"event": "metrics", **self._metrics.last})
 
@@ -168,15 +181,26 @@ class AgentSession:
                 await self._exited.wait()
         self.kernel.kill_group()
 
-    def end(self, reason: str) -> None:
+    def change_lease(self, lease_s: float | None) -> dict[str, Any]:
+        """Extend or shorten the reservation; see :meth:`Lease.change`. Returns how it is now."""
+        self.lease.change(lease_s)
+        event = self._describe_lease()
+        self.broadcast(event)
+        return event
+
+    def end(self, ending: Ending) -> None:
         """Ask the agent to end; it stops its kernel first."""
-        self.end_reason = self.end_reason or reason
+        self.ending = self.ending or ending
         self.ended.set()
 
     async def close(self) -> None:
         """Stop the kernel, tell the clients, and give everything back."""
-        await self.stop_kernel(_TERM_GRACE_S)
-        self.broadcast({"event": "agent_ending", "reason": self.end_reason})
+        self.lease.stop()
+        ending = self.ending or told_to_end(signal.SIGTERM)
+        # Before the kernel goes: its end is no accident, and nobody has to start it again.
+        self.broadcast({"event": "agent_ending", "exit": ending.cause})
+        await self.stop_kernel(ending.grace_s)
+        record_ending(self.settings.directory, ending, self.lease.age_s, self._metrics.last)
         for task in self._tasks:
             task.cancel()
         for timer in self._timers.values():
@@ -205,6 +229,7 @@ class AgentSession:
             "started_s": self.kernel.started_s,
             "now_s": time.time(),
             "metrics": self._metrics.last,
+            "lease": self._describe_lease(),
         }
 
     def sample(self) -> dict[str, Any]:
@@ -229,11 +254,26 @@ class AgentSession:
         # No machine is kept for a kernel that nobody restarts.
         self._set_timer("vacant", self.settings.vacant_s)
 
+    def _warn(self, warning_s: float) -> None:
+        self.broadcast({**self._describe_lease(), "warning_s": warning_s})
+
+    def _end_lease(self) -> None:
+        self.end(lease_over(self.lease.lease_s or 0.0, _LEASE_GRACE_S))
+
+    def _describe_lease(self) -> dict[str, Any]:
+        return {
+            "event": "lease",
+            "lease_s": self.lease.lease_s,
+            "remaining_s": self.lease.remaining_s,
+            "age_s": self.lease.age_s,
+            "warning_s": None,
+        }
+
     def _set_timer(self, name: str, delay_s: float) -> None:
         self._clear_timer(name)
         if delay_s > 0:
-            reason = "nobody was heard of" if name == "silence" else "the kernel is gone"
-            self._timers[name] = self.loop.call_later(delay_s, self.end, reason)
+            ending = nobody_asked(delay_s) if name == "silence" else without_kernel(delay_s)
+            self._timers[name] = self.loop.call_later(delay_s, self.end, ending)
 
     def _clear_timer(self, name: str) -> None:
         timer = self._timers.pop(name, None)

@@ -41,6 +41,7 @@ class LinkKeeper:
         self._services = services
         self._opening: asyncio.Task[None] | None = None
         self.link: Link | None = None
+        self._is_ending = False
 
     def open(self) -> None:
         """Begin to connect; the outcome is told as events."""
@@ -96,6 +97,8 @@ class LinkKeeper:
     def kernel_exited(self, cause: Mapping[str, Any]) -> None:
         """The agent says that its kernel is gone."""
         driver = self._driver
+        if self._is_ending:
+            return  # it goes with its agent, which has said why
         driver.kernel_exit = ExitCause.from_json(cause)
         self._reached()
         facts = {} if driver.is_end_wanted else {"exit": driver.kernel_exit}
@@ -105,6 +108,15 @@ class LinkKeeper:
         """The agent measured CPU and memory."""
         self._driver.metrics = {key: metrics[key] for key in metrics if key != "event"}
         self._driver.tell("usage")
+
+    def lease_told(self, lease: Mapping[str, Any]) -> None:
+        """The agent says how much of its reservation is left, maybe as a warning."""
+        self._services.background.spawn(self._driver.lease.take(lease), "take a lease")
+
+    def agent_ending(self, cause: Mapping[str, Any]) -> None:
+        """The agent ends, and its kernel with it; that the job is gone is verified then."""
+        self._is_ending = True
+        self._driver.post(Event.JOB_ENDED, exit=ExitCause.from_json(cause))
 
     def _reached(self) -> None:
         if self._driver.unreachable_since_s is not None:
@@ -125,6 +137,7 @@ class LinkKeeper:
             cause = provider_bug(error)
         else:
             driver.bridge.expect_kernel()
+            self._is_ending = False
             client = AgentClient(endpoint, driver.record.id, driver.record.token)
             self.link = Link(client, driver.bridge, self)
             self.link.open()

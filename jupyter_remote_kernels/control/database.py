@@ -34,8 +34,24 @@ CREATE TABLE kernel_info (
     content TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_LEDGER = """
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY,
+    runtime_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    credits_per_hour REAL NOT NULL,
+    started_s REAL NOT NULL,
+    boot TEXT NOT NULL,
+    started_steady_s REAL NOT NULL,
+    seconds REAL NOT NULL,
+    is_open INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX open_ledger_entry ON ledger (runtime_id) WHERE is_open = 1;
+"""
 # The n-th script leads from schema n to schema n + 1. Only ever append.
-MIGRATIONS: tuple[str, ...] = (_INITIAL,)
+MIGRATIONS: tuple[str, ...] = (_INITIAL, _LEDGER)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields as dataclass_fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_remote_kernels.errors import RegistryError
-from jupyter_remote_kernels.model.environments import Environment, Resources
+from jupyter_remote_kernels.model.environments import Environment, Resources, VolumeDefaults
 from jupyter_remote_kernels.model.phases import Phase, Target
-from jupyter_remote_kernels.model.records import ExitCause, KernelCommand, Owner, RuntimeRecord
+from jupyter_remote_kernels.model.records import (
+    ExitCause,
+    KernelCommand,
+    Mount,
+    Owner,
+    RuntimeRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+Known = TypeVar("Known")
 _CODED = frozenset(
-    {"environment", "command", "phase", "target", "owner", "checkpoint", "exit", "history"}
+    {
+        "environment",
+        "command",
+        "phase",
+        "target",
+        "owner",
+        "checkpoint",
+        "exit",
+        "history",
+        "volumes",
+    }
 )
 _PLAIN = tuple(item.name for item in dataclass_fields(RuntimeRecord) if item.name not in _CODED)
 
@@ -33,6 +50,7 @@ def encode(record: RuntimeRecord) -> dict[str, Any]:
         "checkpoint": None if record.checkpoint is None else dict(record.checkpoint),
         "exit": record.exit.to_json() if record.exit else None,
         "history": list(record.history),
+        "volumes": [mount.to_json() for mount in record.volumes],
     }
 
 
@@ -57,6 +75,7 @@ def decode(runtime_id: str, document: str) -> RuntimeRecord:
             checkpoint=data.get("checkpoint"),
             exit=_optional(ExitCause.from_json, data.get("exit")),
             history=tuple(data.get("history") or ()),
+            volumes=tuple(Mount.from_json(item) for item in data.get("volumes") or ()),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RegistryError(
@@ -75,8 +94,16 @@ def _environment(data: Mapping[str, Any]) -> Environment:
     """Read without checking again: what was good when it was stored still describes the job."""
     known = {item.name for item in dataclass_fields(Environment)}
     values = {key: value for key, value in dict(data).items() if key in known}
-    sizes = {item.name for item in dataclass_fields(Resources)}
-    stored = dict(data.get("resources") or {})
     values["argv"] = tuple(values.get("argv") or ())
-    values["resources"] = Resources(**{key: stored[key] for key in sizes if key in stored})
+    values["env_allowed"] = tuple(values.get("env_allowed") or ())
+    values["resources"] = _known(Resources, data.get("resources"))
+    values["max_resources"] = _known(Resources, data.get("max_resources"))
+    values["volume"] = _known(VolumeDefaults, data.get("volume"))
     return Environment(**values)
+
+
+def _known(kind: type[Known], data: Mapping[str, Any] | None) -> Known:
+    """Make one from the keys that it has; a newer version may have stored more."""
+    stored = dict(data or {})
+    names = {item.name for item in dataclass_fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: stored[key] for key in names if key in stored})

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.control.connection import LinkKeeper
 from jupyter_remote_kernels.control.job import JobKeeper
+from jupyter_remote_kernels.control.kernel import KernelKeeper
 from jupyter_remote_kernels.control.launch import Change
+from jupyter_remote_kernels.control.reservation import LeaseKeeper
 from jupyter_remote_kernels.errors import (
     Conflict,
     IllegalTransition,
@@ -31,7 +33,7 @@ from jupyter_remote_kernels.model.phases import (
     advance,
     target_event,
 )
-from jupyter_remote_kernels.model.records import ExitCause, KernelCommand, RuntimeRecord
+from jupyter_remote_kernels.model.records import ExitCause, RuntimeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +68,8 @@ class RuntimeDriver:
         self.step: str | None = "submitting"
         self.released = asyncio.Event()
         self.job = JobKeeper(self, services)
+        self.kernel = KernelKeeper(self, services)
+        self.lease = LeaseKeeper(self, services)
         self._links = LinkKeeper(self, services)
         self._services = services
         self._inbox: asyncio.Queue[tuple[Event, dict[str, Any], asyncio.Future[None] | None]]
@@ -111,6 +115,16 @@ class RuntimeDriver:
         return self.kernel_exit.code if self.kernel_exit.code is not None else 1
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether it ended in a way that nobody but its user should repeat.
+
+        A launch that never came up would ask the engine again and again, and one whose
+        reservation is over would take another one; the reason would vanish with the kernel.
+        """
+        cause = self.record.exit
+        return self.record.started_s is None or (cause is not None and cause.reason == "lease_over")
+
+    @property
     def is_settled(self) -> bool:
         """Whether a kernel can be asked right now."""
         return self.record.phase is Phase.RUNNING and self.kernel_exit is None
@@ -144,55 +158,6 @@ class RuntimeDriver:
         """Terminate; returns when the job is verified gone."""
         await self.want(Target.STOPPED)
         await self.released.wait()
-
-    async def interrupt(self) -> None:
-        """Interrupt the kernel, or abort what is held while there is none."""
-        self.bridge.stand_in.abort_held()
-        if self.is_settled and self.link is not None:
-            await self.link.client.interrupt()
-
-    async def send_signal(self, signum: int) -> None:
-        """Send a signal to the kernel's process group, if there is a kernel."""
-        if self.is_settled and self.link is not None:
-            await self.link.client.send_signal(signum)
-
-    async def kill_kernel(self) -> None:
-        """End the kernel at once; the agent and its allocation stay for a restart.
-
-        Without a kernel there is only the launch to call off.
-        """
-        if self.record.phase is Phase.RUNNING and self.link is not None:
-            if self.kernel_exit is not None:
-                return
-            self.is_end_wanted = True
-            try:
-                await self.link.client.stop_kernel(0.0)
-            except RemoteKernelsError as error:
-                _log.warning("runtime %s: %s; stopping its job", self.record.id, error)
-            else:
-                await self.wait_exit()
-                return
-        await self.stop()
-
-    async def restart_kernel(self, command: KernelCommand) -> None:
-        """Start the kernel anew: in place when its agent is there, else with a new job."""
-        self.bridge.rebind()
-        self.record = await self._services.registry.update(self.record.id, command=command)
-        if self.record.phase is Phase.FAILED:
-            await self.job.clear()
-            self.kernel_exit = None
-            self.bridge.activity.execution_state = "starting"
-            await self.want(Target.RUNNING)
-            return
-        if self.record.phase is not Phase.RUNNING or self.link is None:
-            # A launch that is still on its way takes the command along.
-            return
-        self.bridge.detach(kernel_gone=True)
-        self.bridge.activity.execution_state = "starting"
-        self.kernel_exit = None
-        env = {**self.record.environment.env, **command.env}
-        await self.link.client.restart(command.argv, env)
-        self.tell("kernel")
 
     async def wait_exit(self) -> int:
         """Wait until the kernel has ended; returns its exit code."""
@@ -258,10 +223,12 @@ class RuntimeDriver:
             fields["history"] = (*self.record.history, line)[-_HISTORY_LENGTH:]
             if transition.phase in FINAL_PHASES:
                 fields["ended_s"] = time.time()
+                fields["usage"] = self._final_usage()
         await self._commit(fields)
         if transition.phase is not before:
             self.step = _STEPS.get(transition.phase)
             self._watch_start(transition.phase)
+            await self.lease.charge(transition.phase)
         for action in transition.actions:
             result = self._actions[action]()
             if result is not None:
@@ -282,6 +249,10 @@ class RuntimeDriver:
             # A full disk must not keep a job running; the next start's sweep writes the rest.
             _log.warning("runtime %s: its end is not in the registry: %s", self.record.id, error)
             self.record = self.record.changed(**fields)
+
+    def _final_usage(self) -> dict[str, Any]:
+        used = {key: self.metrics.get(key) for key in ("cpu_time_s", "memory_max_bytes")}
+        return {**self.record.usage, **used, "executions": self.bridge.activity.executions}
 
     def _start_job(self) -> None:
         self.job.start()
@@ -305,7 +276,12 @@ class RuntimeDriver:
     def _reject_held(self) -> None:
         cause = self.record.exit
         message = cause.message if cause else "the kernel was terminated"
-        self.bridge.stand_in.reject_held(message, cause.hint if cause else "")
+        hint = cause.hint if cause else ""
+        if self.record.phase in FINAL_PHASES:
+            # Nothing will come by itself any more: who waits now would wait for ever.
+            self.bridge.stand_in.refuse(message, hint)
+        else:
+            self.bridge.stand_in.reject_held(message, hint)
 
     async def _release(self) -> None:
         self.bridge.close()
@@ -328,9 +304,11 @@ class RuntimeDriver:
                 limit_s, lambda: self.post(Event.START_FAILED, exit=cause)
             )
 
-    def tell(self, action: str) -> None:
+    def tell(self, action: str, **data: Any) -> None:
         """Tell everybody that something about this runtime is different now."""
-        self._services.tell(Change(self.record.id, action, {"phase": self.record.phase.value}))
+        self._services.tell(
+            Change(self.record.id, action, {"phase": self.record.phase.value, **data})
+        )
 
     def _refuse_the_rest(self) -> None:
         with contextlib.suppress(asyncio.QueueEmpty):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import re
 import shutil
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.errors import ProviderError, RemoteKernelsError
 from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
-from jupyter_remote_kernels.protocol.settings import SOCKET_LINK, AgentSettings
+from jupyter_remote_kernels.protocol.settings import ENDING_FILE, SOCKET_LINK, AgentSettings
 from jupyter_remote_kernels.providers.base import (
     Checkpoint,
     JobSpec,
@@ -110,7 +112,9 @@ class JobKeeper:
         if record.phase in (Phase.SUBMITTED, Phase.RESUMING) and status.state is JobState.RUNNING:
             self._driver.post(Event.JOB_STARTED)
         elif status.state.is_over and record.phase is not Phase.STOPPING:
-            self._driver.post(Event.JOB_ENDED, exit=_explain(status))
+            directory = self._services.job_directory(record.id)
+            ending = read_ending(directory)
+            self._driver.post(Event.JOB_ENDED, exit=ending.cause if ending else _explain(status))
         if before is None or (before.state, before.message) != (status.state, status.message):
             self._driver.tell("engine")
 
@@ -156,17 +160,27 @@ class JobKeeper:
             await asyncio.to_thread(remove_directory, self._services.job_directory(record.id))
         self._driver.post(Event.JOB_GONE)
 
-    async def clear(self) -> None:
+    async def clear(self, lease_s: float | None) -> None:
         """Forget an ended job before a new one is started for the same runtime.
 
         A stop that still runs comes first: it ends everything of this label, and the new job
         has the same one.
+
+        Parameters
+        ----------
+        lease_s : float or None
+            The new job's reservation, in seconds.
         """
         if self._stopping is not None:
             await self._stopping
         self.status = None
         self._driver.record = await self._services.registry.update(
-            self._driver.record.id, checkpoint=None, exit=None, ended_s=None
+            self._driver.record.id,
+            checkpoint=None,
+            exit=None,
+            ended_s=None,
+            lease_s=lease_s,
+            expires_s=None,
         )
 
     async def _start(self) -> None:
@@ -198,6 +212,8 @@ class JobKeeper:
         directory = self._services.job_directory(record.id)
         make_private_directory(directory)
         remove_sockets(directory)
+        (directory / ENDING_FILE).unlink(missing_ok=True)  # an earlier job's
+        keeps_silent = record.environment.silence_policy == "wait"
         agent = AgentSettings(
             version=__version__,
             runtime_id=record.id,
@@ -206,9 +222,11 @@ class JobKeeper:
             directory=str(directory),
             env={**record.environment.env, **record.command.env},
             cwd=record.command.cwd,
-            silence_s=settings.silence_s,
+            silence_s=0.0 if keeps_silent else settings.silence_s,
             vacant_s=settings.vacant_s,
             memory_limit_bytes=record.environment.resources.memory_bytes,
+            lease_s=record.lease_s,
+            warnings_s=list(settings.warnings_s),
         )
         return JobSpec(
             label=record.label,
@@ -242,6 +260,31 @@ def remove_sockets(path: Path) -> None:
         if _SOCKET_FOLDER.fullmatch(os.path.basename(folder)):
             shutil.rmtree(folder, ignore_errors=True)
         link.unlink()
+
+
+@dataclass(frozen=True)
+class RecordedEnding:
+    """What an agent wrote down when it ended by itself.
+
+    Attributes
+    ----------
+    cause : ExitCause
+        Why.
+    age_s : float
+        How long its runtime had lived, in seconds.
+    """
+
+    cause: ExitCause
+    age_s: float
+
+
+def read_ending(directory: Path) -> RecordedEnding | None:
+    """Return what the agent of a job wrote down about its end; None when there is nothing."""
+    try:
+        data = json.loads((directory / ENDING_FILE).read_text())
+        return RecordedEnding(ExitCause.from_json(data["cause"]), float(data["age_s"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # the kernel can write there, too, and write anything
 
 
 def provider_bug(error: Exception) -> ExitCause:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jupyter_remote_kernels.model.credits import Budget
+from jupyter_remote_kernels.model.limits import UserLimits
+
 if TYPE_CHECKING:
     from jupyter_remote_kernels.link.bridge import Address, Keys
     from jupyter_remote_kernels.model.environments import Environment
-    from jupyter_remote_kernels.model.records import KernelCommand
+    from jupyter_remote_kernels.model.records import KernelCommand, Mount
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class LaunchRequest:
         A word of the user's, to find runtimes by.
     client_token : str or None
         Makes the launch idempotent.
+    lease_s : float or None
+        How long it was asked to live, in seconds; None leaves it to the environment.
+    volumes : tuple of Mount
+        Persistent storage that it is to see.
     """
 
     runtime_id: str
@@ -44,6 +51,8 @@ class LaunchRequest:
     keys: Keys = field(repr=False)
     tag: str | None = None
     client_token: str | None = None
+    lease_s: float | None = None
+    volumes: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Change:
     runtime_id : str
         Which.
     action : str
-        ``phase``, ``reachability``, ``engine``, ``kernel``, ``usage``, ``renamed``.
+        ``phase``, ``reachability``, ``engine``, ``kernel``, ``usage``, ``renamed``, ``lease``.
     data : mapping
         What it is now, without secrets.
     """
@@ -84,6 +93,12 @@ class ControlSettings:
         How long a job may take to end by itself, in seconds.
     keep_records_s : float
         How long records of ended runtimes are kept, in seconds.
+    user_limits : UserLimits
+        What all living runtimes may have together.
+    budget : Budget
+        What they may cost.
+    warnings_s : tuple of float
+        How long before the end of a reservation to warn, in seconds.
     """
 
     silence_s: float = 600.0
@@ -91,3 +106,6 @@ class ControlSettings:
     start_timeout_s: float = 120.0
     stop_grace_s: float = 3.0
     keep_records_s: float = 7 * 86_400.0
+    user_limits: UserLimits = field(default_factory=UserLimits)
+    budget: Budget = field(default_factory=Budget)
+    warnings_s: tuple[float, ...] = (300.0, 60.0)

@@ -165,6 +165,7 @@ class ControlPlane:
         registry = await AsyncRegistry.open(self.state_directory / "registry.sqlite3")
         # After what can fail: nobody closes the context of a plane that was never made.
         self._context = make_context()
+        self._admitting = asyncio.Lock()
         services = Services(
             registry, self.background, self._settings, self.state_directory / "runtimes"
         )
@@ -183,9 +184,8 @@ class ControlPlane:
             info or describe_kernel(request.environment.language),
         )
         connection = bridge.bind(request.address)
-        record = _make_record(request, self._lock)
         try:
-            await self._insert(record)
+            record = await self._admit(request)
         except BaseException:  # whatever it was: the ports must not stay bound
             bridge.close()
             raise
@@ -200,13 +200,22 @@ class ControlPlane:
         if not launching.cancelled() and launching.exception() is None and driver is not None:
             await driver.stop()
 
+    async def _admit(self, request: LaunchRequest) -> RuntimeRecord:
+        """Commit a launch, if limits and budget allow it."""
+        # One after the other: each has to see what the one before has reserved.
+        async with self._admitting:
+            lease_s = await self.services.accounts.grant(request.environment, request.lease_s)
+            record = _make_record(request, self._lock, lease_s)
+            await self._insert(record)
+        return record
+
     async def _insert(self, record: RuntimeRecord) -> None:
         registry = self.services.registry
         earlier = await registry.get(record.id)
         if earlier is not None and earlier.phase in FINAL_PHASES:
             # The same kernel id again, after its runtime had ended.
             await registry.delete(record.id)
-        await registry.insert(record)
+        await registry.insert(record, self._settings.user_limits)
 
     async def _shut_down(self) -> None:
         # What it has begun is done again by the next start.
@@ -229,7 +238,7 @@ def _at_end_of_process(call: Callable[[], None]) -> None:
         atexit.register(call)  # the process is ending already
 
 
-def _make_record(request: LaunchRequest, lock: OwnerLock) -> RuntimeRecord:
+def _make_record(request: LaunchRequest, lock: OwnerLock, lease_s: float | None) -> RuntimeRecord:
     return RuntimeRecord(
         id=request.runtime_id,
         name=request.name,
@@ -240,6 +249,9 @@ def _make_record(request: LaunchRequest, lock: OwnerLock) -> RuntimeRecord:
         tag=request.tag,
         client_token=request.client_token,
         created_s=time.time(),
+        wanted_lease_s=request.lease_s,
+        lease_s=lease_s,
+        volumes=request.volumes,
     )
 
 

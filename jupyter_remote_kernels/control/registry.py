@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_remote_kernels.control.database import open_database, transaction, translated
 from jupyter_remote_kernels.control.documents import decode, encode
+from jupyter_remote_kernels.control.ledger import AsyncLedger, Ledger
 from jupyter_remote_kernels.errors import Conflict, NotFound, RegistryError
+from jupyter_remote_kernels.model.limits import UserLimits, check_user
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 from jupyter_remote_kernels.model.records import Owner, RuntimeRecord
 
@@ -52,21 +54,34 @@ class Registry:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._connection = open_database(self._path)
+        self.ledger = Ledger(self._connection, self._path)
 
     @property
     def path(self) -> Path:
         """Where the database lies."""
         return self._path
 
-    def insert(self, record: RuntimeRecord) -> None:
+    def insert(self, record: RuntimeRecord, limits: UserLimits | None = None) -> None:
         """Add a record.
+
+        Parameters
+        ----------
+        record : RuntimeRecord
+            The record.
+        limits : UserLimits, optional
+            Looked at in the same transaction, so that two processes cannot pass them together.
 
         Raises
         ------
         Conflict
             When its id is known, or its client token is that of a living runtime.
+        LimitExceeded
+            When the living runtimes have too much already.
         """
         with self._transaction() as connection:
+            if limits is not None:
+                living = [item.environment.resources for item in _living(connection)]
+                check_user(limits, living, record.environment.resources)
             try:
                 connection.execute(
                     "INSERT INTO runtimes (id, phase, target, owner_id, client_token, created_s,"
@@ -205,6 +220,7 @@ class AsyncRegistry:
     def __init__(self, registry: Registry, executor: ThreadPoolExecutor) -> None:
         self._registry = registry
         self._executor = executor
+        self.ledger = AsyncLedger(registry.ledger, self._run)
 
     @classmethod
     async def open(cls, path: str | os.PathLike[str]) -> AsyncRegistry:
@@ -223,9 +239,9 @@ class AsyncRegistry:
         """Where the database lies."""
         return self._registry.path
 
-    async def insert(self, record: RuntimeRecord) -> None:
+    async def insert(self, record: RuntimeRecord, limits: UserLimits | None = None) -> None:
         """Add a record; see :meth:`Registry.insert`."""
-        await self._run(self._registry.insert, record)
+        await self._run(self._registry.insert, record, limits)
 
     async def get(self, runtime_id: str) -> RuntimeRecord | None:
         """Return a record, or None when there is none of this id."""
@@ -284,6 +300,14 @@ def _duplicate(record: RuntimeRecord, error: sqlite3.IntegrityError) -> Conflict
             hint="Use another token, or stop the other runtime.",
         )
     return Conflict(f"there is a runtime {record.id!r} already", reason="runtime_exists")
+
+
+def _living(connection: sqlite3.Connection) -> Iterator[RuntimeRecord]:
+    rows = connection.execute(
+        "SELECT id, document FROM runtimes WHERE phase NOT IN (?, ?)",
+        tuple(sorted(phase.value for phase in FINAL_PHASES)),
+    )
+    return _readable(rows.fetchall())
 
 
 def _select(connection: sqlite3.Connection, runtime_id: str) -> str | None:

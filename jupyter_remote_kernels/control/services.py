@@ -8,6 +8,8 @@ import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from jupyter_remote_kernels.control.accounts import Accounts
+from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.providers.base import Checkpoint, Provider
 
 _log = logging.getLogger(__name__)
+_MARK_INTERVAL_S = 30.0
 
 
 class Services:
@@ -47,11 +50,13 @@ class Services:
         self.registry = registry
         self.background = background
         self.settings = settings
+        self.accounts = Accounts(registry, settings.budget)
         self.drivers: dict[str, RuntimeDriver] = {}
         self._run_directory = run_directory
         self._listeners: list[Listener] = []
         self._waiters: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._pollers: dict[str, asyncio.Task[None]] = {}
+        self._marking: asyncio.Task[None] | None = None
 
     def job_directory(self, runtime_id: str) -> Path:
         """Return the directory of one runtime's files."""
@@ -83,6 +88,8 @@ class Services:
     def watch(self, driver: RuntimeDriver, provider: Provider) -> None:
         """Take a driver in, and see that its engine is polled."""
         self.drivers[driver.record.id] = driver
+        if self._marking is None:
+            self._marking = self.background.spawn(self._mark_ledger(), "mark the ledger")
         if provider.name not in self._pollers:
             self._pollers[provider.name] = self.background.spawn(
                 self._poll(provider), f"poll {provider.name}"
@@ -92,6 +99,15 @@ class Services:
         """Let go of a driver whose runtime has ended."""
         if self.drivers.get(driver.record.id) is driver:
             del self.drivers[driver.record.id]
+
+    async def _mark_ledger(self) -> None:
+        """Write down how far all charged runtimes have come, in case this process is killed."""
+        while True:
+            await asyncio.sleep(_MARK_INTERVAL_S)
+            try:
+                await self.registry.ledger.mark([*self.drivers])
+            except RemoteKernelsError as error:
+                _log.warning("the ledger could not be marked: %s", error)
 
     async def _poll(self, provider: Provider) -> None:
         """Ask an engine about all its jobs at once, at its own pace."""

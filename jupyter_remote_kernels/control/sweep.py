@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control import owners
-from jupyter_remote_kernels.control.job import remove_directory
+from jupyter_remote_kernels.control.job import read_ending, remove_directory
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 from jupyter_remote_kernels.model.records import ExitCause, Owner, RuntimeRecord
 from jupyter_remote_kernels.providers.registry import load_provider
@@ -69,8 +69,13 @@ def _has_left_something(services: Services, record: RuntimeRecord) -> bool:
 
 async def _clean_up(services: Services, record: RuntimeRecord) -> None:
     _log.info("cleaning up runtime %s of a process that is gone", record.id)
-    cause = record.exit or ExitCause(
-        "owner_gone", "the process that had started it is gone", "Start a new runtime."
+    ending = await asyncio.to_thread(read_ending, services.job_directory(record.id))
+    cause = record.exit or (
+        ending.cause
+        if ending
+        else ExitCause(
+            "owner_gone", "the process that had started it is gone", "Start a new runtime."
+        )
     )
     try:
         provider = load_provider(record.environment.provider)
@@ -82,6 +87,7 @@ async def _clean_up(services: Services, record: RuntimeRecord) -> None:
         # It stays as it is, without a living owner once we end: the next start tries again.
         _log.warning("runtime %s could not be cleaned up yet: %r", record.id, error)
         return
+    await _close_account(services, record, was_running=bool(found))
     await asyncio.to_thread(remove_directory, services.job_directory(record.id))
     phase = Phase.FAILED if record.phase is Phase.FAILED else Phase.STOPPED
     line = f"{record.phase.value} --owner_gone--> {phase.value}"
@@ -93,3 +99,16 @@ async def _clean_up(services: Services, record: RuntimeRecord) -> None:
         ended_s=record.ended_s or time.time(),
         history=(*record.history, line),
     )
+
+
+async def _close_account(services: Services, record: RuntimeRecord, *, was_running: bool) -> None:
+    """Charge until the end, as exactly as it is known."""
+    ledger = services.registry.ledger
+    ending = await asyncio.to_thread(read_ending, services.job_directory(record.id))
+    if was_running:
+        await ledger.close(record.id)
+    elif ending is not None:
+        await ledger.close(record.id, ending.age_s)
+    else:
+        # Nobody is charged for time of which nobody knows that the job still ran.
+        await ledger.close_as_seen(record.id)

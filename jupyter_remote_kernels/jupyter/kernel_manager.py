@@ -91,12 +91,11 @@ class RemoteKernelManager(ServerKernelManager):
     async def is_alive(self) -> bool:  # type: ignore[override]
         """Asked by the restarter every few seconds, and by websockets.
 
-        A launch that never came up is not repeated by itself: the engine would be asked again
-        and again, and the reason would vanish with the kernel. It stays listed as failed until
+        Some ends are not repeated by themselves; the runtime stays listed as failed until
         somebody restarts or terminates it.
         """
         driver = self.driver
-        if driver is not None and driver.record.started_s is None:
+        if driver is not None and driver.is_left_alone:
             return True
         alive: bool = await self._async_is_alive()
         return alive

@@ -92,9 +92,9 @@ class RemoteProvisioner(KernelProvisionerBase):
             # successor must outlive it, as they do in the socket of a local kernel.
             if self._is_shutting_down and self._living.kernel_exit is not None:
                 return
-            await self._run(self._living.interrupt())
+            await self._run(self._living.kernel.interrupt())
         elif signum:
-            await self._run(self._living.send_signal(signum))
+            await self._run(self._living.kernel.send_signal(signum))
 
     async def kill(self, restart: bool = False) -> None:
         """Called when the kernel did not end by itself, or at once with ``now``.
@@ -103,12 +103,12 @@ class RemoteProvisioner(KernelProvisionerBase):
         jupyter_client does not always say so here.
         """
         if self._living is not None:
-            await self._run(self._living.kill_kernel())
+            await self._run(self._living.kernel.kill())
 
     async def terminate(self, restart: bool = False) -> None:
         """Called half-way through the time that a kernel has to end by itself."""
         if self._living is not None:
-            await self._run(self._living.send_signal(signal.SIGTERM))
+            await self._run(self._living.kernel.send_signal(signal.SIGTERM))
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """Called after the shutdown request went out on the control channel.
@@ -160,7 +160,7 @@ class RemoteProvisioner(KernelProvisionerBase):
         plane = self._plane()
         driver = plane.find(self.kernel_id)
         if driver is not None and driver is self._driver:
-            await self._run(driver.restart_kernel(command))
+            await self._run(driver.kernel.restart(command))
             connection = driver.bridge.connection
         else:
             request = self._make_request(command, kwargs.get("runtime_options") or {})

@@ -175,7 +175,7 @@ class Runtimes:
         if earlier is not None:
             return earlier
         if driver.record.phase in WAITING_PHASES:
-            await self._plane.run(driver.interrupt())
+            await self._plane.run(driver.kernel.interrupt())
             settled = self._plane.run(driver.wait_settled())
             return self.operations.start("restart", runtime_id, settled, _nothing_to_undo)
 
@@ -187,7 +187,7 @@ class Runtimes:
 
     async def interrupt(self, runtime_id: str) -> None:
         """Interrupt a runtime's kernel."""
-        await self._plane.run(self.find(runtime_id).interrupt())
+        await self._plane.run(self.find(runtime_id).kernel.interrupt())
 
     async def rename(self, runtime_id: str, fields: dict[str, Any]) -> RuntimeDriver:
         """Change a runtime's name or tag."""

@@ -11,7 +11,13 @@ from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 
-from jupyter_remote_kernels.errors import LinkError, LinkRefused, LinkUnavailable
+from jupyter_remote_kernels.errors import (
+    Conflict,
+    LinkError,
+    LinkRefused,
+    LinkUnavailable,
+    RemoteKernelsError,
+)
 from jupyter_remote_kernels.link.websocket import Websocket
 from jupyter_remote_kernels.protocol.frames import SUBPROTOCOLS, Buffer, encode_head
 
@@ -111,6 +117,11 @@ class AgentClient:
         """End the kernel but keep the agent."""
         await self._post("/api/remote-kernels/stop-kernel", {"grace_s": grace_s})
 
+    async def change_lease(self, lease_s: float | None) -> dict[str, Any]:
+        """Extend or shorten the reservation; returns how it is now."""
+        body = json.dumps({"lease_s": lease_s})
+        return _read_json(await self._fetch("PUT", "/api/remote-kernels/lease", body))
+
     async def measure(self) -> dict[str, Any]:
         """Return a fresh measurement of CPU and memory."""
         return _read_json(await self._fetch("GET", "/api/remote-kernels/metrics"))
@@ -153,7 +164,7 @@ def _read_json(response: HTTPResponse) -> dict[str, Any]:
     return value
 
 
-def _translate(error: HTTPClientError) -> LinkError:
+def _translate(error: HTTPClientError) -> RemoteKernelsError:
     """Turn an HTTP failure into ours: refused, unreachable, or the agent's own reason."""
     if isinstance(error, HTTPTimeoutError) or error.code == 599:
         return LinkUnavailable("the agent did not answer in time")
@@ -166,4 +177,5 @@ def _translate(error: HTTPClientError) -> LinkError:
         except ValueError:
             body = {}
     message = str(body.get("message") or f"the agent answered {error.code}")
-    return LinkError(message, reason=str(body.get("reason") or "link_failed"))
+    kind = Conflict if error.code == 409 else LinkError
+    return kind(message, reason=body.get("reason"), hint=str(body.get("hint") or ""))

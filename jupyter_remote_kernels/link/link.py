@@ -40,6 +40,12 @@ class LinkListener(Protocol):
     def kernel_measured(self, metrics: Mapping[str, Any]) -> None:
         """The agent measured CPU and memory."""
 
+    def lease_told(self, lease: Mapping[str, Any]) -> None:
+        """The agent says how much of its reservation is left, maybe as a warning."""
+
+    def agent_ending(self, cause: Mapping[str, Any]) -> None:
+        """The agent ends, and its kernel with it; says why."""
+
 
 class Link:
     """Connects, reconnects without a limit, and feeds the bridge.
@@ -143,3 +149,7 @@ class Link:
             self._listener.kernel_exited(event.get("exit") or {})
         elif name == "metrics":
             self._listener.kernel_measured(event)
+        elif name == "lease":
+            self._listener.lease_told(event)
+        elif name == "agent_ending":
+            self._listener.agent_ending(event.get("exit") or {})

@@ -106,6 +106,7 @@ class StandIn:
         self._publish = publish
         self._composer = Composer()
         self._held: list[Request] = []
+        self._refusal: tuple[str, str] | None = None
         self.hold_info = False
 
     @property
@@ -161,6 +162,23 @@ class StandIn:
         """Abort held execute requests because the user interrupted them."""
         self._finish_held({"status": "aborted"}, None)
 
+    def accept(self) -> None:
+        """Hold requests again: there will be a kernel to take them."""
+        self._refusal = None
+
+    def refuse(self, message: str, hint: str) -> None:
+        """Answer held requests with an error, and from now on every later one too.
+
+        Parameters
+        ----------
+        message : str
+            Why there is no kernel, and will be none by itself.
+        hint : str
+            What the user can do.
+        """
+        self.reject_held(message, hint)
+        self._refusal = (message, hint)
+
     def reject_held(self, message: str, hint: str) -> None:
         """Answer held requests with an error: no kernel will ever take them.
 
@@ -196,6 +214,8 @@ class StandIn:
         self._held.append(request)
         if request.msg_type == "execute_request":
             self._status("busy", request)
+        if self._refusal is not None:
+            self.reject_held(*self._refusal)
 
     def _status(self, state: str, request: Request) -> None:
         content = {"execution_state": state}

@@ -117,11 +117,39 @@ class KernelCommand:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A volume as a runtime sees it.
+
+    Attributes
+    ----------
+    name : str
+        The volume.
+    path : str
+        Where it appears in the runtime, such as ``~/persistent``.
+    """
+
+    name: str
+    path: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"name": self.name, "path": self.path}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Mount:
+        """Read the JSON form."""
+        return cls(str(data["name"]), str(data["path"]))
+
+
+@dataclass(frozen=True)
 class RuntimeRecord:
     """One row of the registry: everything needed to find, drive and describe a runtime.
 
     Times are seconds since the epoch, UTC. ``token`` is the secret the agent asks for; it is
-    left out of ``repr`` so that it cannot reach a log by accident.
+    left out of ``repr`` so that it cannot reach a log by accident. ``wanted_lease_s`` is what the
+    launch asked for, ``lease_s`` the whole reservation from the start of the job, ``expires_s``
+    when it is over by the agent's own count, and ``usage`` what had been used when the runtime
+    ended.
     """
 
     id: str
@@ -140,6 +168,11 @@ class RuntimeRecord:
     ended_s: float | None = None
     exit: ExitCause | None = None
     history: tuple[str, ...] = ()
+    wanted_lease_s: float | None = None
+    lease_s: float | None = None
+    expires_s: float | None = None
+    volumes: tuple[Mount, ...] = ()
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
     def changed(self, **fields: Any) -> RuntimeRecord:
         """Return a copy with other values in some fields."""

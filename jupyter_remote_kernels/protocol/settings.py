@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # In a runtime's directory: leads to the folder of its sockets, where the directory's own path
 # is too long for them. Who removes the directory removes that folder too.
 SOCKET_LINK = "sockets"
+# In the same place: why the agent ended, written by itself.
+ENDING_FILE = "ended.json"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class AgentSettings:
         The agent ends when no link was there for so long, in seconds; 0 is for ever.
     vacant_s : float
         The agent ends when it had no kernel for so long, in seconds.
+    lease_s : float or None
+        The agent ends this long after its start, in seconds; None is for ever.
+    warnings_s : list of float
+        How long before that end to warn, in seconds.
     limits : KernelLimits
         Limits of the kernel process.
     cgroup : mapping
@@ -84,6 +90,8 @@ class AgentSettings:
     listen_fd: int | None = None
     silence_s: float = 600.0
     vacant_s: float = 120.0
+    lease_s: float | None = None
+    warnings_s: list[float] = field(default_factory=lambda: [300.0, 60.0])
     limits: KernelLimits = field(default_factory=KernelLimits)
     cgroup: Mapping[str, Any] = field(default_factory=dict)
     memory_limit_bytes: int | None = None

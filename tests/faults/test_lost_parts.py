@@ -84,7 +84,7 @@ def test_runtime_whose_agent_was_killed_can_be_restarted_under_its_id(home, laun
     first = runtime.agent_pid
     os.kill(first, signal.SIGKILL)
     runtime.until_phase(Phase.FAILED)
-    runtime.on(runtime.driver.restart_kernel(runtime.driver.record.command))
+    runtime.on(runtime.driver.kernel.restart(runtime.driver.record.command))
     runtime.settle()
     assert runtime.agent_pid != first
     # The same client, on the same ports, and a kernel that knows nothing of the first.
@@ -127,7 +127,7 @@ def test_killed_kernel_has_a_cause_and_is_restarted_in_its_place(launch):
     cause = runtime.driver.record.exit
     assert (cause.reason, cause.signal) == ("signal", signal.SIGKILL)
     assert runtime.phase is Phase.RUNNING
-    runtime.on(runtime.driver.restart_kernel(runtime.driver.record.command))
+    runtime.on(runtime.driver.kernel.restart(runtime.driver.record.command))
     runtime.settle()
     assert runtime.agent_pid == agent
     assert runtime.kernel_pid() != kernel
@@ -144,7 +144,7 @@ def test_cell_of_a_killed_kernel_is_held_for_the_next(launch):
     runtime.until(lambda driver: driver.record.exit is not None)
     waiting = runtime.send("later")
     assert runtime.next_state(waiting) == "busy"
-    runtime.on(runtime.driver.restart_kernel(runtime.driver.record.command))
+    runtime.on(runtime.driver.kernel.restart(runtime.driver.record.command))
     reply, _ = runtime.outcome(waiting)
     assert reply["execution_count"] == 1
 
@@ -156,7 +156,7 @@ def test_kernel_that_cannot_be_started_says_why(launch):
     assert failure.value.reason == "start_failed"
     # The agent is there for another try with another command.
     command = type(runtime.driver.record.command)(TINY)
-    runtime.on(runtime.driver.restart_kernel(command))
+    runtime.on(runtime.driver.kernel.restart(command))
     runtime.settle()
 
 
@@ -179,7 +179,7 @@ class TestVacantAgent:
         os.kill(runtime.kernel_pid(), signal.SIGKILL)
         runtime.until_phase(Phase.FAILED)
         assert runtime.driver.record.exit.reason == "job_succeeded"
-        runtime.on(runtime.driver.restart_kernel(runtime.driver.record.command))
+        runtime.on(runtime.driver.kernel.restart(runtime.driver.record.command))
         runtime.settle()
         runtime.client.wait_for_ready(timeout=20)
         assert runtime.execute("again") == 1
@@ -225,7 +225,7 @@ def test_interrupt_during_a_cut_aborts_what_is_held(runtime, set_network):
     assert runtime.next_state(msg_id) == "busy"
     # Whether a cell runs over there is unknown, so the user hears that it was not interrupted.
     with pytest.raises(LinkUnavailable):
-        runtime.on(runtime.driver.interrupt())
+        runtime.on(runtime.driver.kernel.interrupt())
     reply, _ = runtime.outcome(msg_id)
     assert reply["status"] == "aborted"
     set_network("open")

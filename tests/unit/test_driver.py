@@ -389,10 +389,10 @@ def test_cancelled_launch_leaves_no_runtime(engine, plane, launch, monkeypatch):
     registry = plane.services.registry._registry
     real, inside, go_on = registry.insert, threading.Event(), threading.Event()
 
-    def slow_insert(record):
+    def slow_insert(record, limits):
         inside.set()
         assert go_on.wait(LIMIT_S)
-        real(record)
+        real(record, limits)
 
     monkeypatch.setattr(registry, "insert", slow_insert)
     environment = Environment("env", "Env", provider="engine")
@@ -575,7 +575,7 @@ def test_restart_of_a_failed_runtime_waits_for_its_stop(engine, plane, launch):
     handle.until_phase(Phase.FAILED)
     engine.start_error = None
     other = KernelCommand(("other", "{connection_file}"))
-    restarting = plane.submit(handle.driver.restart_kernel(other))
+    restarting = plane.submit(handle.driver.kernel.restart(other))
     handle.until(lambda driver: engine.stopped)
     # A stop ends everything of the label, so the new job must not be there yet.
     assert [verb for verb, _ in engine.calls] == ["start", "stop"]
@@ -688,7 +688,7 @@ def test_held_cell_is_answered_when_the_launch_is_called_off(client):
 def test_interrupt_aborts_what_is_held(client):
     handle, kernel = client
     msg_id = execute_and_hold(handle, kernel)
-    handle.on(handle.driver.interrupt())
+    handle.on(handle.driver.kernel.interrupt())
     reply = kernel.get_shell_msg(timeout=LIMIT_S)
     assert reply["parent_header"]["msg_id"] == msg_id
     assert reply["content"] == {"status": "aborted"}

@@ -200,7 +200,7 @@ def test_keys_of_a_newer_version_are_ignored_and_kept(registry, path):
     registry.insert(make_record())
 
     def add(document):
-        document["lease_s"] = 60
+        document["sooner_or_later"] = 60
         document["environment"]["colour"] = "red"
         document["environment"]["resources"]["disk"] = 5
         document["command"]["shell"] = True
@@ -210,7 +210,7 @@ def test_keys_of_a_newer_version_are_ignored_and_kept(registry, path):
     registry.update("r1", tag="t")
     kept = {}
     edit_document(path, kept.update)
-    assert kept["lease_s"] == 60
+    assert kept["sooner_or_later"] == 60
     assert kept["tag"] == "t"
 
 
