@@ -18,7 +18,7 @@ import socket
 import sys
 from typing import Any
 
-from jupyter_remote_kernels.agent.nursery_birth import Birth
+from jupyter_remote_kernels.agent.nursery_birth import Birth, Inheritance
 from jupyter_remote_kernels.agent.nursery_title import Title
 from jupyter_remote_kernels.protocol.nursery import FORK, MESSAGE_LIMIT_BYTES
 
@@ -48,9 +48,18 @@ class NurseryFailed(Exception):
     """This process is not fit to be copied."""
 
 
-def import_all() -> list[str]:
-    """Import what is needed; returns the names of the environment variables that were read."""
+def import_all() -> tuple[list[str], dict[str, str]]:
+    """Import what is needed.
+
+    Returns
+    -------
+    read : list of str
+        Names of the environment variables that were read.
+    written : dict of str to str
+        Variables that were set.
+    """
     read: set[str] = set()
+    before = dict(os.environ)
     kind: Any = type(os.environ)
     original = kind.__getitem__
 
@@ -67,11 +76,11 @@ def import_all() -> list[str]:
                 importlib.import_module(name)
     finally:
         kind.__getitem__ = original
-    return sorted(read)
+    return sorted(read), {k: v for k, v in os.environ.items() if before.get(k) != v}
 
 
-def prepare() -> tuple[Title, list[str]]:
-    """Make this process worth copying.
+def prepare() -> tuple[Inheritance, list[str]]:
+    """Make this process worth copying; returns what its children get and what it has read.
 
     Raises
     ------
@@ -86,7 +95,7 @@ def prepare() -> tuple[Title, list[str]]:
     package.__path__ = [os.path.realpath(path) for path in package.__path__]
     try:
         title = Title()
-        read = import_all()
+        read, written = import_all()
     except Exception as error:  # whatever an import raises, it is told
         raise NurseryFailed(f"{type(error).__name__}: {error}") from error
     threads = len(os.listdir("/proc/self/task"))
@@ -95,7 +104,7 @@ def prepare() -> tuple[Title, list[str]]:
     gc.collect()
     # Collections of the copies then do not touch, and so not copy, what they share.
     gc.freeze()
-    return title, read
+    return Inheritance(title, written), read
 
 
 class Nursery:
@@ -105,13 +114,13 @@ class Nursery:
     ----------
     channel : socket.socket
         Requests and reports, as datagrams.
-    title : Title
+    inheritance : Inheritance
         Goes to each child.
     """
 
-    def __init__(self, channel: socket.socket, title: Title) -> None:
+    def __init__(self, channel: socket.socket, inheritance: Inheritance) -> None:
         self._channel = channel
-        self._title = title
+        self._inheritance = inheritance
         self._unreported: list[bytes] = []
         # A signal makes the pipe readable, so one wait covers requests and ended children.
         self._wake, wake = os.pipe()
@@ -161,7 +170,7 @@ class Nursery:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._channel.detach()  # closed with the other descriptors
-        return Birth(self._title, descriptors)
+        return Birth(self._inheritance, descriptors)
 
     def _reap(self) -> None:
         while True:
@@ -191,12 +200,12 @@ def main() -> int:
     os.set_inheritable(channel.fileno(), False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
-        title, read = prepare()
+        inheritance, read = prepare()
     except NurseryFailed as error:
         _tell(channel, {"failed": str(error)})
         return 1
     _tell(channel, {"ready": read})
-    birth = Nursery(channel, title).serve()
+    birth = Nursery(channel, inheritance).serve()
     return 0 if birth is None else birth.live()
 
 

@@ -8,6 +8,7 @@ import os
 import runpy
 import signal
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.agent import __main__ as agent
@@ -22,19 +23,35 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.agent.nursery_title import Title
 
 
+@dataclass(frozen=True)
+class Inheritance:
+    """What a nursery passes on.
+
+    Attributes
+    ----------
+    title : Title
+        Where the command line and the label are written.
+    variables : mapping
+        Environment variables that the imports have set, which a spawned kernel has too.
+    """
+
+    title: Title
+    variables: Mapping[str, str]
+
+
 class Birth:
     """One forked process on its way to an agent, and to that agent's kernel.
 
     Parameters
     ----------
-    title : Title
-        Where the command line and the label are written.
+    inheritance : Inheritance
+        What the nursery passes on.
     descriptors : sequence of int
         The cradle, the agent's listening socket, the file with the request, and the log.
     """
 
-    def __init__(self, title: Title, descriptors: list[int]) -> None:
-        self._title = title
+    def __init__(self, inheritance: Inheritance, descriptors: list[int]) -> None:
+        self._inheritance = inheritance
         self._cradle, self._listener, self._file, self._log = descriptors
 
     def live(self) -> int:
@@ -47,8 +64,8 @@ class Birth:
         data = json.loads(_read_all(self._file))
         request = BirthRequest.from_json(data)
         # From here on the process is found by its label; only then it is told about.
-        self._title.label(request.label)
-        self._title.command(request.argv)
+        self._inheritance.title.label(request.label)
+        self._inheritance.title.command(request.argv)
         if not self._tell():
             return 0
         _redirect(self._log)
@@ -65,7 +82,7 @@ class Birth:
         kernel = KernelProcess(settings)
         launch = _start(kernel, request.fork_kernel)
         if launch is not None:
-            become_kernel(launch, self._title)
+            become_kernel(launch, self._inheritance)
             return 0
         return agent.keep(settings, kernel)
 
@@ -92,7 +109,7 @@ def _start(kernel: KernelProcess, is_forked: bool) -> KernelLaunch | None:
     return None
 
 
-def become_kernel(launch: KernelLaunch, title: Title) -> None:
+def become_kernel(launch: KernelLaunch, inheritance: Inheritance) -> None:
     """Run ``python -m ipykernel_launcher`` in this process; returns when the kernel ends."""
     os.setsid()
     if launch.limit is not None:
@@ -103,10 +120,10 @@ def become_kernel(launch: KernelLaunch, title: Title) -> None:
     for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    replace_environment(launch.env)
+    replace_environment({**launch.env, **inheritance.variables})
     if launch.cwd is not None:
         os.chdir(launch.cwd)
-    title.command(launch.argv)
+    inheritance.title.command(launch.argv)
     _forget_origin()
     sys.argv = list(launch.argv[2:])  # the runner puts the program's path in the first place
     if sys.version_info >= (3, 10):
