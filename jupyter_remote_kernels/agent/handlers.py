@@ -16,6 +16,7 @@ from tornado import web, websocket
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.agent.channels import KernelChannels
+from jupyter_remote_kernels.agent.claiming import claim
 from jupyter_remote_kernels.agent.ending import asked_to_end
 from jupyter_remote_kernels.agent.outbox import Outbox
 from jupyter_remote_kernels.errors import (
@@ -209,6 +210,14 @@ class LeaseHandler(AgentHandler):
         self.finish(self.session.change_lease(lease_s))
 
 
+class ClaimHandler(AgentHandler):
+    """Make a warm kernel that of a runtime, once."""
+
+    async def post(self) -> None:
+        await claim(self.session, self.read_body())
+        self.finish(self.session.describe())
+
+
 class MetricsHandler(AgentHandler):
     """A fresh measurement."""
 
@@ -324,6 +333,7 @@ def make_routes(session: AgentSession) -> list[tuple[str, Any, dict[str, Any]]]:
         (own + "/stop-kernel", StopHandler),
         (own + "/status", StatusHandler),
         (own + "/lease", LeaseHandler),
+        (own + "/claim", ClaimHandler),
         (own + "/metrics", MetricsHandler),
         (own + "/log", LogHandler),
         (r"/.*", AgentHandler),

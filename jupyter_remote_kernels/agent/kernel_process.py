@@ -78,6 +78,7 @@ class KernelProcess:
         self._oom_kills_before = 0
         self.argv: list[str] = list(settings.argv)
         self.env: dict[str, str] = dict(settings.env)
+        self.cwd: str | None = settings.cwd
         self.generation = 0
         self.tuned = 0  # the generation that was told to drop no output
         self.key = secrets.token_hex(32)
@@ -211,7 +212,7 @@ class KernelProcess:
         self.exit = None
         self._oom_kills_before = count_oom_kills(self._settings.cgroup)
         connection_file = self._write_connection_file()
-        limits, cwd = self._settings.limits, self._settings.cwd
+        limits, cwd = self._settings.limits, self.cwd
         return KernelLaunch(
             argv=[part.replace("{connection_file}", connection_file) for part in self.argv],
             env=self._environment(),

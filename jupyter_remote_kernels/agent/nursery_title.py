@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.protocol.nursery import (
     ARGUMENT_ROOM_BYTES,
-    LABEL_PLACEHOLDER,
     LABEL_VARIABLE,
+    ROOM,
+    ROOM_VARIABLE,
 )
 
 if TYPE_CHECKING:
@@ -39,19 +40,18 @@ class Title:
         fields = text[text.rindex(b")") + 2 :].split()
         start, end, env_start, env_end = map(int, fields[_ARG_START : _ENV_END + 1])
         self._arguments = (start, end - start)
-        mark = f"{LABEL_VARIABLE}=".encode()
-        placeholder = LABEL_PLACEHOLDER.encode()
+        room = f"{ROOM_VARIABLE}={ROOM}".encode()
         environment = _read(env_start, env_end - env_start)
-        found = environment.find(mark + placeholder)
+        found = environment.find(room)
         if found < 0 or end - start < ARGUMENT_ROOM_BYTES:
             raise OSError("the memory of the command line and the environment was not found")
-        self._label = (env_start + found + len(mark), len(placeholder))
+        self._variable = (env_start + found, len(room))
         # Changes nothing, and shows whether it is allowed.
-        self.label(LABEL_PLACEHOLDER)
+        _write(*self._variable, room)
 
     def label(self, label: str) -> None:
-        """Show another label in ``/proc/<pid>/environ``."""
-        _write(*self._label, os.fsencode(label))
+        """Show a label in ``/proc/<pid>/environ``."""
+        _write(*self._variable, os.fsencode(f"{LABEL_VARIABLE}={label}"))
 
     def command(self, argv: Sequence[str]) -> None:
         """Show another command line; one that is too long is cut."""

@@ -50,8 +50,14 @@ CREATE TABLE ledger (
 );
 CREATE UNIQUE INDEX open_ledger_entry ON ledger (runtime_id) WHERE is_open = 1;
 """
+_WARM = """
+CREATE TABLE warm (
+    id TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+"""
 # The n-th script leads from schema n to schema n + 1. Only ever append.
-MIGRATIONS: tuple[str, ...] = (_INITIAL, _LEDGER)
+MIGRATIONS: tuple[str, ...] = (_INITIAL, _LEDGER, _WARM)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -11,10 +11,11 @@ import re
 import shutil
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.errors import ProviderError, RemoteKernelsError
+from jupyter_remote_kernels.link.agent_client import AgentClient
 from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
 from jupyter_remote_kernels.protocol.settings import ENDING_FILE, SOCKET_LINK, AgentSettings
@@ -28,15 +29,19 @@ from jupyter_remote_kernels.providers.base import (
 from jupyter_remote_kernels.providers.registry import load_provider
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.services import Services
     from jupyter_remote_kernels.model.endpoints import Endpoint
+    from jupyter_remote_kernels.model.records import RuntimeRecord
 
 _log = logging.getLogger(__name__)
 _STOP_RETRY_FIRST_S = 1.0
 _STOP_RETRY_LAST_S = 60.0
+# Longer than the agent gives its kernel to answer.
+_CLAIM_LIMIT_S = 8.0
 _SOCKET_FOLDER = re.compile(r"jrk-[0-9a-f]{16}")
 
 
@@ -112,7 +117,7 @@ class JobKeeper:
         if record.phase in (Phase.SUBMITTED, Phase.RESUMING) and status.state is JobState.RUNNING:
             self._driver.post(Event.JOB_STARTED)
         elif status.state.is_over and record.phase is not Phase.STOPPING:
-            directory = self._services.job_directory(record.id)
+            directory = self._services.job_directory(record.job_name)
             ending = read_ending(directory)
             self._driver.post(Event.JOB_ENDED, exit=ending.cause if ending else _explain(status))
         if before is None or (before.state, before.message) != (status.state, status.message):
@@ -157,7 +162,7 @@ class JobKeeper:
                 break
         # A failed runtime keeps its log for the user.
         if self._driver.record.phase is Phase.STOPPING:
-            await asyncio.to_thread(remove_directory, self._services.job_directory(record.id))
+            await asyncio.to_thread(remove_directory, self._services.job_directory(record.job_name))
         self._driver.post(Event.JOB_GONE)
 
     async def clear(self, lease_s: float | None) -> None:
@@ -174,8 +179,12 @@ class JobKeeper:
         if self._stopping is not None:
             await self._stopping
         self.status = None
+        record = self._driver.record
+        if record.job_id is not None:
+            await asyncio.to_thread(remove_directory, self._services.job_directory(record.job_name))
         self._driver.record = await self._services.registry.update(
-            self._driver.record.id,
+            record.id,
+            job_id=None,
             checkpoint=None,
             exit=None,
             ended_s=None,
@@ -185,7 +194,8 @@ class JobKeeper:
 
     async def _start(self) -> None:
         try:
-            await self._submit()
+            if not await self._claim():
+                await self._submit()
             await self.poll()
         except RemoteKernelsError as error:
             cause = ExitCause(error.reason, error.message, error.hint)
@@ -195,9 +205,45 @@ class JobKeeper:
             _log.exception("the provider failed to start runtime %s", self._driver.record.id)
             self._driver.post(Event.START_FAILED, exit=provider_bug(error))
 
+    async def _claim(self) -> bool:
+        """Make a warm job ours; False when there is none, and it has to be a new one."""
+        record = self._driver.record
+        if record.job_id is None or not self.is_submitted:
+            return False
+        client = AgentClient(await self.endpoint(), record.job_id, record.token)
+        try:
+            await asyncio.wait_for(client.claim(self._describe_claim()), _CLAIM_LIMIT_S)
+        except (RemoteKernelsError, asyncio.TimeoutError) as error:
+            _log.warning("runtime %s: its warm kernel is of no use: %s", record.id, error)
+        else:
+            return True
+        finally:
+            client.close()
+        await self._drop_warm(record)
+        return False
+
+    async def _drop_warm(self, record: RuntimeRecord) -> None:
+        """End a warm job that was ours, before it is forgotten."""
+        await stop_all(record, 0.0)
+        await asyncio.to_thread(remove_directory, self._services.job_directory(record.job_name))
+        self._driver.record = await self._services.registry.update(
+            record.id, job_id=None, checkpoint=None
+        )
+
+    def _describe_claim(self) -> Mapping[str, Any]:
+        record = self._driver.record
+        keeps_silent = record.environment.silence_policy == "wait"
+        return {
+            "runtime_id": record.id,
+            "env": {**record.environment.env, **record.command.env},
+            "cwd": record.command.cwd,
+            "lease_s": record.lease_s,
+            "silence_s": 0.0 if keeps_silent else self._services.settings.silence_s,
+        }
+
     async def _submit(self) -> None:
         registry, record = self._services.registry, self._driver.record
-        spec = await asyncio.to_thread(self._make_spec)
+        spec = await asyncio.to_thread(make_spec, record, self._services)
         async with aclosing(self.provider.start(spec)) as checkpoints:
             async for checkpoint in checkpoints:
                 self._driver.record = await registry.update(record.id, checkpoint=checkpoint)
@@ -207,36 +253,66 @@ class JobKeeper:
                 reason="provider_bug",
             )
 
-    def _make_spec(self) -> JobSpec:
-        record, settings = self._driver.record, self._services.settings
-        directory = self._services.job_directory(record.id)
-        make_private_directory(directory)
-        remove_sockets(directory)
-        (directory / ENDING_FILE).unlink(missing_ok=True)  # an earlier job's
-        keeps_silent = record.environment.silence_policy == "wait"
-        agent = AgentSettings(
-            version=__version__,
-            runtime_id=record.id,
-            token=record.token,
-            argv=list(record.command.argv),
-            directory=str(directory),
-            env={**record.environment.env, **record.command.env},
-            cwd=record.command.cwd,
-            silence_s=0.0 if keeps_silent else settings.silence_s,
-            vacant_s=settings.vacant_s,
-            memory_limit_bytes=record.environment.resources.memory_bytes,
-            lease_s=record.lease_s,
-            warnings_s=list(settings.warnings_s),
-        )
-        return JobSpec(
-            label=record.label,
-            runtime_id=record.id,
-            directory=str(directory),
-            agent_settings=agent.to_json(),
-            resources=record.environment.resources,
-            options=record.environment.options,
-            fork=record.environment.fork,
-        )
+
+def make_spec(record: RuntimeRecord, services: Services, *, is_warm: bool = False) -> JobSpec:
+    """Make a job's directory and return what its provider is told.
+
+    Parameters
+    ----------
+    record : RuntimeRecord
+        The job's runtime.
+    services : Services
+        What all drivers share.
+    is_warm : bool
+        Whether it is started for nobody yet.
+    """
+    settings = services.settings
+    directory = services.job_directory(record.job_name)
+    make_private_directory(directory)
+    remove_sockets(directory)
+    (directory / ENDING_FILE).unlink(missing_ok=True)  # an earlier job's
+    # Only a runtime can be wanted without anybody asking after it.
+    keeps_silent = record.environment.silence_policy == "wait" and not is_warm
+    agent = AgentSettings(
+        version=__version__,
+        runtime_id=record.id,
+        token=record.token,
+        argv=list(record.command.argv),
+        directory=str(directory),
+        env={**record.environment.env, **record.command.env},
+        cwd=record.command.cwd,
+        silence_s=0.0 if keeps_silent else settings.silence_s,
+        vacant_s=settings.vacant_s,
+        memory_limit_bytes=record.environment.resources.memory_bytes,
+        lease_s=record.lease_s,
+        warnings_s=list(settings.warnings_s),
+        warm=is_warm,
+    )
+    return JobSpec(
+        label=record.label,
+        runtime_id=record.id,
+        directory=str(directory),
+        agent_settings=agent.to_json(),
+        resources=record.environment.resources,
+        options=record.environment.options,
+        fork=record.environment.fork,
+    )
+
+
+async def stop_all(record: RuntimeRecord, grace_s: float) -> bool:
+    """Stop every job of a record's label that the engine knows, and the one in its checkpoint.
+
+    Returns
+    -------
+    bool
+        Whether the engine knew one.
+    """
+    provider = load_provider(record.environment.provider)
+    found = await provider.recover(record.label)
+    known = [record.checkpoint] if record.checkpoint else []
+    for checkpoint in [*found, *known] or [{"label": record.label}]:
+        await provider.stop(checkpoint, grace_s)
+    return bool(found)
 
 
 def make_private_directory(path: Path) -> None:

@@ -19,6 +19,7 @@ from jupyter_remote_kernels.control.owners import OwnerLock, ensure_private_dire
 from jupyter_remote_kernels.control.registry import AsyncRegistry
 from jupyter_remote_kernels.control.services import Services
 from jupyter_remote_kernels.control.sweep import sweep
+from jupyter_remote_kernels.control.warm import WarmPools, discard
 from jupyter_remote_kernels.errors import Conflict, NotFound
 from jupyter_remote_kernels.link.bridge import Bridge
 from jupyter_remote_kernels.link.context import make_context
@@ -169,6 +170,7 @@ class ControlPlane:
         services = Services(
             registry, self.background, self._settings, self.state_directory / "runtimes"
         )
+        self.warm = WarmPools(services, self._lock.owner)
         self._sweeping = self.background.spawn(
             sweep(services, self.state_directory, self._lock.owner), "sweep"
         )
@@ -206,7 +208,17 @@ class ControlPlane:
         async with self._admitting:
             lease_s = await self.services.accounts.grant(request.environment, request.lease_s)
             record = _make_record(request, self._lock, lease_s)
-            await self._insert(record)
+            warm = self.warm.take(request)
+            if warm is not None:
+                record = record.changed(
+                    job_id=warm.id, token=warm.token, checkpoint=warm.checkpoint
+                )
+            try:
+                await self._insert(record)
+            except BaseException:  # whatever it was: the warm job is nobody's any more
+                if warm is not None:
+                    self.background.spawn(discard(warm, self.services), f"discard {warm.id}")
+                raise
         return record
 
     async def _insert(self, record: RuntimeRecord) -> None:
@@ -221,7 +233,8 @@ class ControlPlane:
         # What it has begun is done again by the next start.
         self._sweeping.cancel()
         left = list(self.services.drivers.values())
-        await asyncio.gather(*(driver.stop() for driver in left), return_exceptions=True)
+        stopping = [self.warm.close(), *(driver.stop() for driver in left)]
+        await asyncio.gather(*stopping, return_exceptions=True)
         await self.services.registry.close()
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_remote_kernels.control.database import open_database, transaction, translated
 from jupyter_remote_kernels.control.documents import decode, encode
 from jupyter_remote_kernels.control.ledger import AsyncLedger, Ledger
+from jupyter_remote_kernels.control.warm_table import AsyncWarmTable, WarmTable
 from jupyter_remote_kernels.errors import Conflict, NotFound, RegistryError
 from jupyter_remote_kernels.model.limits import UserLimits, check_user
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
@@ -55,6 +56,7 @@ class Registry:
         self._path = Path(path)
         self._connection = open_database(self._path)
         self.ledger = Ledger(self._connection, self._path)
+        self.warm = WarmTable(self._connection, self._path)
 
     @property
     def path(self) -> Path:
@@ -74,7 +76,8 @@ class Registry:
         Raises
         ------
         Conflict
-            When its id is known, or its client token is that of a living runtime.
+            When its id is known, or its client token is that of a living runtime, or its job
+            was a warm one that is not there any more.
         LimitExceeded
             When the living runtimes have too much already.
         """
@@ -82,6 +85,8 @@ class Registry:
             if limits is not None:
                 living = [item.environment.resources for item in _living(connection)]
                 check_user(limits, living, record.environment.resources)
+            if record.job_id is not None and not self.warm.take(record.job_id):
+                raise Conflict("the warm job is gone", reason="warm_job_gone")
             try:
                 connection.execute(
                     "INSERT INTO runtimes (id, phase, target, owner_id, client_token, created_s,"
@@ -221,6 +226,7 @@ class AsyncRegistry:
         self._registry = registry
         self._executor = executor
         self.ledger = AsyncLedger(registry.ledger, self._run)
+        self.warm = AsyncWarmTable(registry.warm, self._run)
 
     @classmethod
     async def open(cls, path: str | os.PathLike[str]) -> AsyncRegistry:

@@ -13,10 +13,10 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control import owners
-from jupyter_remote_kernels.control.job import read_ending, remove_directory
+from jupyter_remote_kernels.control.job import read_ending, remove_directory, stop_all
+from jupyter_remote_kernels.control.warm import discard
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 from jupyter_remote_kernels.model.records import ExitCause, Owner, RuntimeRecord
-from jupyter_remote_kernels.providers.registry import load_provider
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,10 @@ async def sweep(services: Services, state_directory: Path, owner: Owner) -> None
             record.id, record.owner.id if record.owner else None, owner
         ):
             await _clean_up(services, record)
+    for record in await services.registry.warm.list():
+        # Two processes may do this at once: a job that is stopped already is no mistake.
+        if await _is_abandoned(record, state_directory):
+            await discard(record, services)
     await services.registry.prune(services.settings.keep_records_s)
     await asyncio.to_thread(owners.remove_stale, state_directory)
 
@@ -63,13 +67,13 @@ def _has_left_something(services: Services, record: RuntimeRecord) -> bool:
     and keeps its directory until it is terminated.
     """
     return record.phase is Phase.FAILED and (
-        record.checkpoint is not None or services.job_directory(record.id).exists()
+        record.checkpoint is not None or services.job_directory(record.job_name).exists()
     )
 
 
 async def _clean_up(services: Services, record: RuntimeRecord) -> None:
     _log.info("cleaning up runtime %s of a process that is gone", record.id)
-    ending = await asyncio.to_thread(read_ending, services.job_directory(record.id))
+    ending = await asyncio.to_thread(read_ending, services.job_directory(record.job_name))
     cause = record.exit or (
         ending.cause
         if ending
@@ -78,17 +82,13 @@ async def _clean_up(services: Services, record: RuntimeRecord) -> None:
         )
     )
     try:
-        provider = load_provider(record.environment.provider)
-        found = await provider.recover(record.label)
-        known = [record.checkpoint] if record.checkpoint else []
-        for checkpoint in [*found, *known] or [{"label": record.label}]:
-            await provider.stop(checkpoint, services.settings.stop_grace_s)
+        found = await stop_all(record, services.settings.stop_grace_s)
     except Exception as error:  # noqa: BLE001 - a provider's mistake must not spare the others
         # It stays as it is, without a living owner once we end: the next start tries again.
         _log.warning("runtime %s could not be cleaned up yet: %r", record.id, error)
         return
     await _close_account(services, record, was_running=bool(found))
-    await asyncio.to_thread(remove_directory, services.job_directory(record.id))
+    await asyncio.to_thread(remove_directory, services.job_directory(record.job_name))
     phase = Phase.FAILED if record.phase is Phase.FAILED else Phase.STOPPED
     line = f"{record.phase.value} --owner_gone--> {phase.value}"
     await services.registry.update(
@@ -104,7 +104,7 @@ async def _clean_up(services: Services, record: RuntimeRecord) -> None:
 async def _close_account(services: Services, record: RuntimeRecord, *, was_running: bool) -> None:
     """Charge until the end, as exactly as it is known."""
     ledger = services.registry.ledger
-    ending = await asyncio.to_thread(read_ending, services.job_directory(record.id))
+    ending = await asyncio.to_thread(read_ending, services.job_directory(record.job_name))
     if was_running:
         await ledger.close(record.id)
     elif ending is not None:

@@ -56,6 +56,7 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
         self._plane = control_plane(state_directory(), self.control_settings())
         self._runtimes = Runtimes(self._server, self._plane, self._environments)
         self._plane.subscribe(self._tell)
+        self._make_ready()
         self.settings["jupyter_remote_kernels_runtimes"] = self._runtimes
         self.settings["jupyter_remote_kernels_environments"] = self._environments
 
@@ -70,6 +71,7 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
             await self._runtimes.operations.close()
         if self._plane is not None:
             self._plane.unsubscribe(self._tell)
+            await self._plane.run(self._plane.warm.close())
         if self._published is not None:
             self._published.close()
 
@@ -104,9 +106,15 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
         except (OSError, RemoteKernelsError):
             # What was asked for is done; the earlier kernelspecs are offered until it works.
             self.log.exception("jupyter_remote_kernels: the kernelspecs cannot be written")
+        self._make_ready()
         if self._server.event_logger is not None:
             data = {"action": "environments", "runtime_id": "", "phase": ""}
             self._server.event_logger.emit(schema_id=EVENT_SCHEMA, data=data)
+
+    def _make_ready(self) -> None:
+        """Keep warm what the environments ask for; nobody waits for it."""
+        if self._plane is not None and self._environments is not None:
+            self._plane.submit(self._plane.warm.set_environments(self._environments.all))
 
     def _tell(self, change: Change) -> None:
         """Called on the control plane's thread; events belong to the server's loop."""

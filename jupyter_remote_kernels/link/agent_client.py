@@ -122,6 +122,16 @@ class AgentClient:
         body = json.dumps({"lease_s": lease_s})
         return _read_json(await self._fetch("PUT", "/api/remote-kernels/lease", body))
 
+    async def claim(self, body: Mapping[str, Any]) -> None:
+        """Make a warm agent that of a runtime; it works once.
+
+        Raises
+        ------
+        Conflict
+            When it is somebody's already.
+        """
+        await self._post("/api/remote-kernels/claim", body)
+
     async def measure(self) -> dict[str, Any]:
         """Return a fresh measurement of CPU and memory."""
         return _read_json(await self._fetch("GET", "/api/remote-kernels/metrics"))

@@ -149,7 +149,7 @@ class RuntimeRecord:
     left out of ``repr`` so that it cannot reach a log by accident. ``wanted_lease_s`` is what the
     launch asked for, ``lease_s`` the whole reservation from the start of the job, ``expires_s``
     when it is over by the agent's own count, and ``usage`` what had been used when the runtime
-    ended.
+    ended. ``job_id`` names its job where that was started before anybody asked for the runtime.
     """
 
     id: str
@@ -172,6 +172,7 @@ class RuntimeRecord:
     lease_s: float | None = None
     expires_s: float | None = None
     volumes: tuple[Mount, ...] = ()
+    job_id: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
 
     def changed(self, **fields: Any) -> RuntimeRecord:
@@ -179,6 +180,11 @@ class RuntimeRecord:
         return replace(self, **fields)
 
     @property
+    def job_name(self) -> str:
+        """The name of the job's directory: a job that was warm had none of a runtime."""
+        return self.job_id or self.id
+
+    @property
     def label(self) -> str:
         """The name under which the engine's own listing shows our job."""
-        return f"jrk-{self.id}"
+        return f"jrk-{self.job_name}"

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LABEL_VARIABLE = "JUPYTER_REMOTE_KERNELS_LABEL"
-# As long as the longest label: a forked process writes its own over it, in place.
-LABEL_ROOM_BYTES = 128
-LABEL_PLACEHOLDER = "~" * LABEL_ROOM_BYTES
+_LONGEST_LABEL = 128
+# A nursery belongs to no job. It holds a variable that is as long as the longest label with its
+# name, and a forked process writes its own label over the whole of it, in place.
+ROOM_VARIABLE = "JUPYTER_REMOTE_KERNELS_ROOM"
+ROOM = "~" * (len(LABEL_VARIABLE) - len(ROOM_VARIABLE) + _LONGEST_LABEL)
 # An argument of blanks, which makes room for the command line of whoever is forked.
 ARGUMENT_ROOM_BYTES = 2048
 

@@ -70,6 +70,8 @@ class AgentSettings:
         The agent ends this long after its start, in seconds; None is for ever.
     warnings_s : list of float
         How long before that end to warn, in seconds.
+    warm : bool
+        Whether it is started for nobody yet, and waits for one claim.
     limits : KernelLimits
         Limits of the kernel process.
     cgroup : mapping
@@ -92,6 +94,7 @@ class AgentSettings:
     vacant_s: float = 120.0
     lease_s: float | None = None
     warnings_s: list[float] = field(default_factory=lambda: [300.0, 60.0])
+    warm: bool = False
     limits: KernelLimits = field(default_factory=KernelLimits)
     cgroup: Mapping[str, Any] = field(default_factory=dict)
     memory_limit_bytes: int | None = None

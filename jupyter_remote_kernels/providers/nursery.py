@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 from jupyter_remote_kernels.protocol.nursery import (
     ARGUMENT_ROOM_BYTES,
     FORK,
-    LABEL_PLACEHOLDER,
     LABEL_VARIABLE,
     MESSAGE_LIMIT_BYTES,
+    ROOM,
+    ROOM_VARIABLE,
     list_early,
 )
 from jupyter_remote_kernels.providers.processes import JobProcess, look_at
@@ -246,7 +247,7 @@ class NurseryProcess:
             self._library = Path(tempfile.mkdtemp(prefix="jrk-nursery-"))
             add_library(env, self._library)
         # The last one, because what is left of its room would end the list for some readers.
-        env[LABEL_VARIABLE] = LABEL_PLACEHOLDER
+        env[ROOM_VARIABLE] = ROOM
         return JobProcess(
             [
                 self.key.python,
