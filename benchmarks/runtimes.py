@@ -111,7 +111,9 @@ def main() -> None:
         before = usage(server)
         started = time.perf_counter()
         with ThreadPoolExecutor(_LAUNCHES_AT_ONCE) as pool:
-            launched = list(pool.map(lambda _: launch(variant, attendant), range(options.count - 1)))
+            launched = list(
+                pool.map(lambda _: launch(variant, attendant), range(options.count - 1))
+            )
         launch_s = time.perf_counter() - started
         attendant.stop()
         kernels = [kernel for kernel in (first, *launched) if kernel is not None]

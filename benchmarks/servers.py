@@ -225,8 +225,16 @@ def _gateway(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def start_ours(folder: Path) -> Iterator[Server]:
-    """Start a server with our extension: a remote Python and a remote tiny kernel."""
+def start_ours(folder: Path, more: dict[str, Any] | None = None) -> Iterator[Server]:
+    """Start a server with our extension: a remote Python and a remote tiny kernel.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty directory for everything that it writes.
+    more : dict, optional
+        More environments.
+    """
     tiny = str(Path(__file__).with_name("tiny_kernel.py"))
     environments = {
         "python": {"display_name": "Python (remote)", "provider": "local"},
@@ -236,13 +244,16 @@ def start_ours(folder: Path) -> Iterator[Server]:
             "language": "tiny",
             "argv": [sys.executable, tiny, "{connection_file}"],
         },
+        **(more or {}),
     }
     with _jupyter_server(folder, extension=True, environments=environments) as server:
         yield server
 
 
 @contextmanager
-def start_variants(folder: Path, *, gateway: bool = True) -> Iterator[list[Variant]]:
+def start_variants(
+    folder: Path, *, gateway: bool = True, more: dict[str, Any] | None = None
+) -> Iterator[list[Variant]]:
     """Start all servers and yield the ways to a kernel; the first one is what ratios refer to.
 
     Parameters
@@ -251,13 +262,16 @@ def start_variants(folder: Path, *, gateway: bool = True) -> Iterator[list[Varia
         An empty directory for everything that the servers write.
     gateway : bool
         Whether to compare with a kernel gateway too.
+    more : dict, optional
+        More environments of ours, each a variant of its own.
     """
     with ExitStack() as stack:
-        ours = stack.enter_context(start_ours(folder / "ours"))
+        ours = stack.enter_context(start_ours(folder / "ours", more))
         stock = stack.enter_context(_jupyter_server(folder / "stock", extension=False))
         variants = [
             Variant("local", ours, LOCAL_KERNEL),
             Variant("remote", ours, "remote-python"),
+            *(Variant(name, ours, f"remote-{name}") for name in more or {}),
             Variant("stock", stock, LOCAL_KERNEL),
         ]
         if gateway:
