@@ -113,18 +113,20 @@ class LimitExceeded(RemoteKernelsError):
 
     Parameters
     ----------
-    message, hint : str
-        As for every error.
+    message : str
+        One sentence for the user.
     limit : mapping, optional
         For programs: ``name``, ``scope``, ``asked``, ``allowed`` and ``used``.
+    **others
+        See :class:`RemoteKernelsError`.
     """
 
     default_reason = "limit_exceeded"
 
     def __init__(
-        self, message: str, *, hint: str = "", limit: Mapping[str, Any] | None = None
+        self, message: str, *, limit: Mapping[str, Any] | None = None, **others: Any
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, **others)
         self.limit = dict(limit or {})
 
 

@@ -76,6 +76,14 @@ def read_memory_bytes(cgroup: Mapping[str, Any]) -> int | None:
     return total if found else None
 
 
+def read_peak_bytes(pid: int | None) -> int | None:
+    """Return the most memory that a process itself has had, in bytes; None when unknown."""
+    for line in _read_text(f"/proc/{pid}/status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
 def _read_text(path: str) -> str:
     try:
         with open(path) as file:

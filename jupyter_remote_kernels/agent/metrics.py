@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.agent.limits import read_memory_bytes
+from jupyter_remote_kernels.agent.limits import read_memory_bytes, read_peak_bytes
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.settings import AgentSettings
@@ -30,6 +30,7 @@ class MetricsSampler:
         self._before_pid: int | None = None
         self._finished_cpu_s = 0.0
         self._family: _Family | None = None
+        self._peak_bytes: int | None = None
         self.last: dict[str, Any] = {}
 
     def sample(self, pid: int | None) -> dict[str, Any]:
@@ -39,7 +40,8 @@ class MetricsSampler:
         -------
         dict
             ``cpu_percent`` (100 is one core, over the time since the last sample),
-            ``cpu_time_s`` (over all restarts), ``memory_bytes``, ``memory_limit_bytes``.
+            ``cpu_time_s`` (over all restarts), ``memory_bytes``,
+            ``memory_max_bytes`` (the most so far), ``memory_limit_bytes``.
         """
         if pid != self._before_pid:
             # A restart keeps the CPU time used so far: it is what the user pays for.
@@ -54,13 +56,21 @@ class MetricsSampler:
         if cpu_s is not None:
             self._before_s, self._before_cpu_s = now_s, cpu_s
         in_cgroup = read_memory_bytes(self._settings.cgroup)
+        used_bytes = in_cgroup if in_cgroup is not None else memory_bytes
+        self._note_peak(pid, used_bytes)
         self.last = {
             "cpu_percent": percent,
             "cpu_time_s": round(self._finished_cpu_s + self._before_cpu_s, 2),
-            "memory_bytes": in_cgroup if in_cgroup is not None else memory_bytes,
+            "memory_bytes": used_bytes,
+            "memory_max_bytes": self._peak_bytes,
             "memory_limit_bytes": self._settings.memory_limit_bytes,
         }
         return self.last
+
+    def _note_peak(self, pid: int | None, used_bytes: int | None) -> None:
+        # The operating system has also seen what came and went between two samples.
+        known = [self._peak_bytes, used_bytes, read_peak_bytes(pid)]
+        self._peak_bytes = max((size for size in known if size is not None), default=None)
 
     def _measure(self, pid: int | None) -> tuple[float | None, int | None]:
         if pid is None:

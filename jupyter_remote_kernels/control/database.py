@@ -48,6 +48,7 @@ CREATE TABLE ledger (
     seconds REAL NOT NULL,
     is_open INTEGER NOT NULL
 );
+CREATE INDEX ledger_of_runtime ON ledger (runtime_id);
 CREATE UNIQUE INDEX open_ledger_entry ON ledger (runtime_id) WHERE is_open = 1;
 """
 _WARM = """

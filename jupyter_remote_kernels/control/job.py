@@ -25,6 +25,7 @@ from jupyter_remote_kernels.providers.base import (
     JobState,
     JobStatus,
     Provider,
+    VolumeMount,
 )
 from jupyter_remote_kernels.providers.registry import load_provider
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.services import Services
+    from jupyter_remote_kernels.control.volumes import VolumeStore
     from jupyter_remote_kernels.model.endpoints import Endpoint
     from jupyter_remote_kernels.model.records import RuntimeRecord
 
@@ -295,7 +297,15 @@ def make_spec(record: RuntimeRecord, services: Services, *, is_warm: bool = Fals
         agent_settings=agent.to_json(),
         resources=record.environment.resources,
         options=record.environment.options,
+        volumes=_find_volumes(record, services.volumes),
         fork=record.environment.fork,
+    )
+
+
+def _find_volumes(record: RuntimeRecord, store: VolumeStore) -> tuple[VolumeMount, ...]:
+    notes = str(store.mounts_directory)
+    return tuple(
+        VolumeMount(str(store.find(mount.name)), mount.path, notes) for mount in record.volumes
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.control.database import transaction, translated
-from jupyter_remote_kernels.model.credits import LedgerEntry
+from jupyter_remote_kernels.model.credits import LedgerEntry, total
 
 if TYPE_CHECKING:
     import sqlite3
@@ -179,6 +179,15 @@ class Ledger:
             reverse=True,
         )
 
+    def charged(self, runtime_ids: Sequence[str]) -> dict[str, float]:
+        """Return the credits that runtimes have cost until now, by id."""
+        costs: dict[str, float] = {}
+        with translated(self._path):
+            for runtime_id in runtime_ids:
+                rows = self._rows("runtime_id = ?", (runtime_id,))
+                costs[runtime_id] = total(map(self._entry, rows))
+        return costs
+
     def _rows(self, condition: str, values: tuple[Any, ...]) -> Sequence[_Row]:
         found = self._connection.execute(
             f"SELECT {_COLUMNS} FROM ledger WHERE {condition} ORDER BY id",  # noqa: S608
@@ -240,6 +249,11 @@ class AsyncLedger:
     async def mark(self, runtime_ids: Sequence[str]) -> None:
         """Write down how far some open entries have come."""
         await self._run(self._ledger.mark, runtime_ids)
+
+    async def charged(self, runtime_ids: Sequence[str]) -> dict[str, float]:
+        """Return the credits that runtimes have cost until now, by id."""
+        found: dict[str, float] = await self._run(self._ledger.charged, runtime_ids)
+        return found
 
     async def list(self, since_s: float = 0.0) -> Sequence[LedgerEntry]:
         """Return entries; see :meth:`Ledger.list`."""

@@ -24,6 +24,7 @@ from jupyter_remote_kernels.errors import Conflict, NotFound
 from jupyter_remote_kernels.link.bridge import Bridge
 from jupyter_remote_kernels.link.context import make_context
 from jupyter_remote_kernels.link.stand_in import describe_kernel
+from jupyter_remote_kernels.model.limits import check_user
 from jupyter_remote_kernels.model.phases import FINAL_PHASES
 from jupyter_remote_kernels.model.records import RuntimeRecord
 from jupyter_remote_kernels.providers.registry import load_provider
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from jupyter_remote_kernels.model.environments import Environment, Resources
     from jupyter_remote_kernels.providers.base import Provider
 
 Result = TypeVar("Result")
@@ -142,6 +144,36 @@ class ControlPlane:
                 self._abandon(launching, request.runtime_id), f"abandon {request.runtime_id}"
             )
             raise
+
+    async def check_launch(
+        self, environment: Environment, resources: Resources | None, lease_s: float | None
+    ) -> float | None:
+        """Ask whether a launch would be admitted now.
+
+        Parameters
+        ----------
+        environment : Environment
+            What would be launched.
+        resources : Resources or None
+            What it would get; None is what the environment gives.
+        lease_s : float or None
+            The reservation that would be asked for, in seconds.
+
+        Returns
+        -------
+        float or None
+            The reservation that it would get, in seconds; None is without an end.
+
+        Raises
+        ------
+        LimitExceeded
+            When limits or budget do not allow it.
+        """
+        records = await self.services.registry.list()
+        living = [r.environment.resources for r in records if r.phase not in FINAL_PHASES]
+        wanted = environment.resources if resources is None else resources
+        check_user(self._settings.user_limits, living, wanted)
+        return await self.services.accounts.grant(environment, lease_s)
 
     async def terminate(self, runtime_id: str) -> RuntimeRecord:
         """Stop a runtime; returns its record when the job is verified gone."""

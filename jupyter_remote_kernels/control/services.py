@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control.accounts import Accounts
+from jupyter_remote_kernels.control.volumes import VolumeStore
 from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 
@@ -52,6 +53,7 @@ class Services:
         self.settings = settings
         self.accounts = Accounts(registry, settings.budget)
         self.drivers: dict[str, RuntimeDriver] = {}
+        self.volumes = VolumeStore(run_directory.parent / "volumes")
         self._run_directory = run_directory
         self._listeners: list[Listener] = []
         self._waiters: dict[str, list[asyncio.Future[None]]] = defaultdict(list)

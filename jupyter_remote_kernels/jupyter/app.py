@@ -10,10 +10,10 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
 from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig
-from jupyter_remote_kernels.jupyter.handlers import make_handlers
 from jupyter_remote_kernels.jupyter.installation import check_classes, install_classes
 from jupyter_remote_kernels.jupyter.kernelspecs import Published, publish
 from jupyter_remote_kernels.jupyter.paths import state_directory
+from jupyter_remote_kernels.jupyter.routes import make_handlers
 from jupyter_remote_kernels.jupyter.runtimes import EVENT_SCHEMA, Runtimes
 
 if TYPE_CHECKING:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitlets import Dict, Float
+from traitlets import Dict, Enum, Float, List, TraitError, validate
 from traitlets.config import Configurable
 
 from jupyter_remote_kernels.control.launch import ControlSettings
+from jupyter_remote_kernels.errors import InvalidInput
 from jupyter_remote_kernels.jupyter.environment_store import EnvironmentStore, find_sources
+from jupyter_remote_kernels.model.credits import PERIODS, Budget
+from jupyter_remote_kernels.model.limits import read_user_limits
 
 DEFAULT_ENVIRONMENTS: dict[str, Any] = {
     "python": {"display_name": "Python (remote)", "provider": "local", "env_allowed": ["*"]}
@@ -48,13 +51,50 @@ class RemoteKernelsConfig(Configurable):
         help="Seconds that a job gets to end by itself before it is killed.",
     )
 
+    user_limits = Dict(
+        {},
+        config=True,
+        help="""What all living runtimes of a user may have together: runtimes (how many), cpu,
+        memory and gpu. Without a limit on one, nobody counts it.""",
+    )
+    credits_budget = Float(
+        None,
+        allow_none=True,
+        config=True,
+        help="""Credits that may be used in one period. Launches that could cost more are
+        refused, and every runtime that costs something gets a time reservation.""",
+    )
+    credits_period = Enum(
+        PERIODS,
+        "month",
+        config=True,
+        help="What the budget is for: a day or a month (both UTC), or all time.",
+    )
+    lease_warnings_s = List(
+        Float(),
+        [300.0, 60.0],
+        config=True,
+        help="How many seconds before the end of a time reservation to warn.",
+    )
+
+    @validate("user_limits")
+    def _validate_user_limits(self, proposal: Any) -> Any:
+        try:
+            read_user_limits(proposal["value"])
+        except InvalidInput as error:
+            raise TraitError(f"RemoteKernels.user_limits: {error.message}") from error
+        return proposal["value"]
+
     def control_settings(self) -> ControlSettings:
-        """Return the times for the control plane."""
+        """Return times, limits and budget for the control plane."""
         return ControlSettings(
             silence_s=self.silence_timeout_s,
             vacant_s=self.vacant_timeout_s,
             start_timeout_s=self.start_timeout_s,
             stop_grace_s=self.stop_grace_s,
+            user_limits=read_user_limits(self.user_limits),
+            budget=Budget(self.credits_budget, self.credits_period),
+            warnings_s=tuple(self.lease_warnings_s),
         )
 
     def open_environments(self) -> EnvironmentStore:

@@ -10,8 +10,8 @@ from tornado import web
 
 from jupyter_remote_kernels.errors import InvalidEnvironment, InvalidInput
 from jupyter_remote_kernels.jupyter import requests
-from jupyter_remote_kernels.jupyter.handlers import RemoteKernelsHandler
 from jupyter_remote_kernels.jupyter.problems import describe_problem, http_status
+from jupyter_remote_kernels.jupyter.rest_handler import RemoteKernelsHandler
 from jupyter_remote_kernels.model.environments import KERNEL_PREFIX
 
 if TYPE_CHECKING:

@@ -1,78 +1,25 @@
-"""REST routes below ``/api/remote-kernels``."""
+"""REST routes of runtimes and operations."""
 
 from __future__ import annotations
 
-import json
-from http.client import responses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler
-from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
 from jupyter_remote_kernels import errors
 from jupyter_remote_kernels.jupyter import requests
-from jupyter_remote_kernels.jupyter.problems import describe_problem, http_status
+from jupyter_remote_kernels.jupyter.launch_options import (
+    LAUNCH_KEYS,
+    read_launch_options,
+    read_lease,
+)
+from jupyter_remote_kernels.jupyter.rest_handler import RemoteKernelsHandler
 
-if TYPE_CHECKING:
-    from jupyter_remote_kernels.jupyter.runtimes import Runtimes
-
-AUTH_RESOURCE = "remote_kernels"
 OPENAPI_PATH = Path(__file__).parent / "openapi.yaml"
 _LARGEST_OFFSET = 2**53
-
-
-class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
-    """Base of our routes: authorisation by Jupyter's own means, errors as problem details."""
-
-    auth_resource = AUTH_RESOURCE
-
-    @property
-    def runtimes(self) -> Runtimes:
-        """The use cases."""
-        found: Runtimes = self.settings["jupyter_remote_kernels_runtimes"]
-        return found
-
-    def read_body(self, allowed: set[str]) -> dict[str, Any]:
-        """Return the request's JSON object with only the allowed keys."""
-        body = requests.parse_body(self.request.body)
-        requests.check_keys(body, allowed)
-        return body
-
-    def reply(self, data: Any, status: int = 200) -> None:
-        """Answer with JSON."""
-        self.set_status(status)
-        self.finish(json.dumps(data))
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Called by tornado for every failed request."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, errors.RemoteKernelsError):
-            status_code = http_status(error)
-            self.set_status(status_code)
-            if error.detail:
-                self.log.warning("%s: %s", error, error.detail)
-        else:
-            # What another layer raised may say more than a stranger should know.
-            title = responses.get(status_code, "Error")
-            message = title
-            if isinstance(error, web.HTTPError) and error.log_message and status_code < 500:
-                message = error.log_message % error.args
-            error = errors.RemoteKernelsError(message, reason=title.lower().replace(" ", "_"))
-        self.finish(
-            json.dumps(describe_problem(error, status_code)),
-            set_content_type="application/problem+json",
-        )
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Called by tornado before ``write_error``; our own errors are no bugs."""
-        if isinstance(value, errors.RemoteKernelsError):
-            self.log.info("%s %s: %s", self.request.method, self.request.path, value)
-        else:
-            super().log_exception(typ, value, tb)
 
 
 class RuntimesHandler(RemoteKernelsHandler):
@@ -86,22 +33,23 @@ class RuntimesHandler(RemoteKernelsHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        body = self.read_body({"environment", "name", "path", "tag", "client_token"})
+        body = self.read_body(set(LAUNCH_KEYS))
         name = requests.read_text(body, "environment", required=True)
         path = requests.read_path(body)
-        options = {
-            "name": requests.read_text(body, "name"),
-            "tag": requests.read_text(body, "tag"),
-            "client_token": requests.read_client_token(body),
-        }
         environment = self.runtimes.get_environment(str(name))
+        options = read_launch_options(body, environment)
+        launches = self.runtimes.launches
+        example = await launches.read_example(environment) if options.notebook else None
         driver, operation = await self.runtimes.launch(environment, path, options)
-        model = await self.runtimes.describe(driver)
+        notebook = None
+        if example is not None and environment.example_notebook and operation is not None:
+            notebook = await launches.save_example(example, environment.example_notebook, path)
         self.reply(
             {
-                **model,
+                **await self.runtimes.describe(driver),
                 "created": operation is not None,
                 "operation": operation.id if operation else None,
+                "notebook": notebook,
             },
             202,
         )
@@ -118,12 +66,15 @@ class RuntimeHandler(RemoteKernelsHandler):
     @web.authenticated
     @authorized
     async def patch(self, runtime_id: str) -> None:
-        body = self.read_body({"name", "tag"})
+        body = self.read_body({"name", "tag", "lease_s"})
         fields: dict[str, Any] = {}
         if "name" in body:
             fields["name"] = requests.read_text(body, "name", required=True)
         if "tag" in body:
             fields["tag"] = requests.read_text(body, "tag")
+        # What can fail comes first, so that a request is carried out as a whole or not at all.
+        if "lease_s" in body:
+            await self.runtimes.change(runtime_id, read_lease(body))
         driver = await self.runtimes.rename(runtime_id, fields)
         self.reply(await self.runtimes.describe(driver))
 
@@ -215,28 +166,3 @@ class UnknownHandler(RemoteKernelsHandler):
         if not self.current_user:
             raise web.HTTPError(403)
         raise errors.NotFound(f"there is no route {self.request.path}", reason="unknown_route")
-
-
-def make_handlers() -> list[tuple[str, type[RemoteKernelsHandler]]]:
-    """Return the routes."""
-    # They are made of the class above.
-    from jupyter_remote_kernels.jupyter.environment_handlers import (
-        EnvironmentHandler,
-        EnvironmentsHandler,
-    )
-
-    base = r"/api/remote-kernels"
-    runtime = base + r"/runtimes/([^/]+)"
-    return [
-        (base + r"/environments", EnvironmentsHandler),
-        (base + r"/environments/([^/]+)", EnvironmentHandler),
-        (base + r"/runtimes", RuntimesHandler),
-        (runtime, RuntimeHandler),
-        (runtime + r"/interrupt", InterruptHandler),
-        (runtime + r"/restart", RestartHandler),
-        (runtime + r"/logs", LogsHandler),
-        (base + r"/operations", OperationsHandler),
-        (base + r"/operations/([^/]+)", OperationHandler),
-        (base + r"/openapi\.json", OpenApiHandler),
-        (base + r"(?:/.*)?", UnknownHandler),
-    ]

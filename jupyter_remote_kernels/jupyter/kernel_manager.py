@@ -16,8 +16,10 @@ from jupyter_server.services.kernels.kernelmanager import (
     AsyncMappingKernelManager,
     ServerKernelManager,
 )
+from tornado import web
 from traitlets import default
 
+from jupyter_remote_kernels.errors import LimitExceeded
 from jupyter_remote_kernels.jupyter.provisioner import RemoteProvisioner
 from jupyter_remote_kernels.model.phases import Phase
 
@@ -168,6 +170,23 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
         kernel.reason = ""
         kernel.last_activity = datetime.now(timezone.utc)
         kernel._activity_stream = None  # noqa: SLF001 - declared nowhere upstream, read everywhere
+
+    async def _async_start_kernel(self, **options: Any) -> str:
+        """Called for every launch; one that is over a limit is no fault of the server."""
+        try:
+            return str(await super()._async_start_kernel(**options))
+        except LimitExceeded as error:
+            raise web.HTTPError(406, error.message, reason="Limit exceeded") from error
+        finally:
+            self._forget_failed_starts()
+
+    def _forget_failed_starts(self) -> None:
+        # Upstream keeps them as pending for ever, and then cannot shut all kernels down.
+        for kernel_id, start in list(self._pending_kernels.items()):
+            if start.done() and kernel_id not in self._kernels:
+                del self._pending_kernels[kernel_id]
+
+    start_kernel = _async_start_kernel  # type: ignore[assignment]
 
     async def _async_shutdown_kernel(
         self, kernel_id: str, now: bool | None = False, restart: bool | None = False

@@ -45,6 +45,7 @@ def describe_problem(error: errors.RemoteKernelsError, status: int | None = None
     status : int, optional
         HTTP status; by default what the table says.
     """
+    limit = error.limit if isinstance(error, errors.LimitExceeded) else {}
     return {
         "type": f"urn:jupyter-remote-kernels:problem:{error.reason}",
         "title": error.reason.replace("_", " ").capitalize(),
@@ -52,4 +53,5 @@ def describe_problem(error: errors.RemoteKernelsError, status: int | None = None
         "detail": error.message,
         "reason": error.reason,
         "hint": error.hint,
+        **({"limit": limit} if limit else {}),
     }

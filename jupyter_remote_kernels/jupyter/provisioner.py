@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,10 +19,12 @@ from traitlets import Dict
 from jupyter_remote_kernels.control.launch import LaunchRequest
 from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
 from jupyter_remote_kernels.errors import LaunchFailed
+from jupyter_remote_kernels.jupyter.launch_options import LaunchOptions
 from jupyter_remote_kernels.jupyter.paths import state_directory
 from jupyter_remote_kernels.link.bridge import Address, Keys
 from jupyter_remote_kernels.model.environments import Environment
 from jupyter_remote_kernels.model.records import KernelCommand
+from jupyter_remote_kernels.model.volumes import plan_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -163,7 +166,7 @@ class RemoteProvisioner(KernelProvisionerBase):
             await self._run(driver.kernel.restart(command))
             connection = driver.bridge.connection
         else:
-            request = self._make_request(command, kwargs.get("runtime_options") or {})
+            request = self._make_request(command, kwargs.get("runtime_options"))
             connection = await self._run(plane.launch(request))
             self._driver = plane.find(self.kernel_id)
         if self._driver is None:
@@ -213,20 +216,23 @@ class RemoteProvisioner(KernelProvisionerBase):
     async def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return await self._plane().run(work)
 
-    def _make_request(self, command: KernelCommand, options: Mapping[str, Any]) -> LaunchRequest:
+    def _make_request(self, command: KernelCommand, options: LaunchOptions | None) -> LaunchRequest:
         data = dict(self.environment) or _DEFAULT
         name = str(data.get("name", "default"))
         known = {key: value for key, value in data.items() if key not in ("name", "kernel_name")}
         environment = Environment.from_json(name, known)
+        chosen = options or LaunchOptions(volumes=plan_mounts(environment, None, []))
         return LaunchRequest(
             runtime_id=self.kernel_id,
-            name=str(options.get("name") or environment.display_name),
-            environment=environment,
+            name=chosen.name or environment.display_name,
+            environment=replace(environment, resources=chosen.resources or environment.resources),
             command=command,
             address=self._local_address(),
             keys=self._local_keys(),
-            tag=options.get("tag"),
-            client_token=options.get("client_token"),
+            tag=chosen.tag,
+            client_token=chosen.client_token,
+            lease_s=chosen.lease_s,
+            volumes=chosen.volumes,
         )
 
     def _local_address(self) -> Address:

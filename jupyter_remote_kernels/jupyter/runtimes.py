@@ -6,21 +6,22 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.kernelspec import NoSuchKernel
-
 from jupyter_remote_kernels.control.operations import Operation, Operations
-from jupyter_remote_kernels.errors import Conflict, LinkError, NotFound
+from jupyter_remote_kernels.errors import LinkError, NotFound
 from jupyter_remote_kernels.jupyter import views
+from jupyter_remote_kernels.jupyter.accounting import Accounting
+from jupyter_remote_kernels.jupyter.launches import Launches
 from jupyter_remote_kernels.model.phases import WAITING_PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jupyter_server.serverapp import ServerApp
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.launch import Change
     from jupyter_remote_kernels.control.plane import ControlPlane
+    from jupyter_remote_kernels.jupyter.launch_options import LaunchOptions
     from jupyter_remote_kernels.model.environments import Environment
 
 EVENT_SCHEMA = "https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1"
@@ -51,7 +52,8 @@ class Runtimes:
         self._plane = plane
         self.environments = environments
         self.operations = Operations(self._tell_operation)
-        self._launching = asyncio.Lock()
+        self.launches = Launches(serverapp, plane)
+        self.accounting = Accounting(plane)
 
     def get_environment(self, name: str) -> Environment:
         """Return an environment by name.
@@ -86,27 +88,19 @@ class Runtimes:
 
     async def describe(self, driver: RuntimeDriver) -> dict[str, Any]:
         """Return one runtime's JSON form."""
-        return self._describe(driver, await self._notebooks())
+        return self._describe(driver, await self._notebooks(), await self._charged([driver]))
 
     async def describe_all(self) -> list[dict[str, Any]]:
         """Return all runtimes of this server."""
         notebooks = await self._notebooks()
-        drivers = self._kernels.list_runtimes().values()
-        return [self._describe(driver, notebooks) for driver in drivers]
+        drivers = [*self._kernels.list_runtimes().values()]
+        charged = await self._charged(drivers)
+        return [self._describe(driver, notebooks, charged) for driver in drivers]
 
     async def launch(
-        self, environment: Environment, path: str | None, options: dict[str, Any]
+        self, environment: Environment, path: str | None, options: LaunchOptions
     ) -> tuple[RuntimeDriver, Operation | None]:
-        """Start a runtime as an ordinary kernel.
-
-        Parameters
-        ----------
-        environment : Environment
-            What to launch.
-        path : str or None
-            Where it works, as a path of the contents API.
-        options : dict
-            ``name``, ``tag``, ``client_token``.
+        """Start a runtime; see :meth:`Launches.launch`.
 
         Returns
         -------
@@ -115,27 +109,15 @@ class Runtimes:
         operation : Operation or None
             None when the client token names a runtime that is there already.
         """
-        # One at a time: two launches with one client token must see each other.
-        async with self._launching:
-            earlier = self._find_by_token(options.get("client_token"), environment)
-            if earlier is not None:
-                return earlier, None
-            try:
-                kernel_id = await self._kernels.start_kernel(
-                    kernel_name=environment.kernel_name, path=path, runtime_options=options
-                )
-            except NoSuchKernel as error:
-                raise Conflict(
-                    f"the kernelspec {environment.kernel_name!r} is not there any more",
-                    reason="kernelspec_missing",
-                    hint="Restart the Jupyter server: it writes its kernelspecs at its start.",
-                ) from error
-        driver = self.find(kernel_id)
+        runtime_id, created = await self.launches.launch(environment, path, options)
+        driver = self.find(runtime_id)
+        if not created:
+            return driver, None
         operation = self.operations.start(
             "launch",
-            kernel_id,
+            runtime_id,
             self._plane.run(driver.wait_settled()),
-            lambda: self.shut_down(kernel_id),
+            lambda: self.shut_down(runtime_id),
         )
         return driver, operation
 
@@ -160,7 +142,9 @@ class Runtimes:
             "statistics": {
                 "age_s": round(ended_s - record.created_s, 3),
                 "cpu_time_s": metrics.get("cpu_time_s"),
+                "memory_max_bytes": metrics.get("memory_max_bytes"),
                 "executions": activity.executions,
+                "credits": (await self._charged([driver])).get(runtime_id, 0.0),
             },
         }
 
@@ -188,6 +172,10 @@ class Runtimes:
     async def interrupt(self, runtime_id: str) -> None:
         """Interrupt a runtime's kernel."""
         await self._plane.run(self.find(runtime_id).kernel.interrupt())
+
+    async def change(self, runtime_id: str, lease_s: float | None) -> None:
+        """Extend or shorten a runtime's reservation; see :meth:`LeaseKeeper.change`."""
+        await self._plane.run(self.find(runtime_id).lease.change(lease_s))
 
     async def rename(self, runtime_id: str, fields: dict[str, Any]) -> RuntimeDriver:
         """Change a runtime's name or tag."""
@@ -220,7 +208,14 @@ class Runtimes:
 
     def tell(self, change: Change) -> None:
         """Emit a change as an event of the server."""
-        self._emit({"action": change.action, "runtime_id": change.runtime_id, **change.data})
+        data = dict(change.data)
+        if "expires_s" in data:
+            data["expires_at"] = views.format_time(data.pop("expires_s"))
+        self._emit({"action": change.action, "runtime_id": change.runtime_id, **data})
+
+    def tell_all(self, action: str) -> None:
+        """Emit a change that belongs to no runtime."""
+        self._emit({"action": action, "runtime_id": "", "phase": ""})
 
     def _tell_operation(self, operation: Operation) -> None:
         driver = self._kernels.get_runtime(operation.runtime_id)
@@ -242,12 +237,23 @@ class Runtimes:
     def _kernels(self) -> Any:
         return self._serverapp.kernel_manager
 
+    async def _charged(self, drivers: Sequence[RuntimeDriver]) -> Mapping[str, float]:
+        """Return the credits that runtimes have cost, by id."""
+        if not any(driver.record.environment.credits_per_hour for driver in drivers):
+            return {}
+        ledger = self._plane.services.registry.ledger
+        return await self._plane.run(ledger.charged([driver.record.id for driver in drivers]))
+
     def _describe(
-        self, driver: RuntimeDriver, notebooks: Mapping[str, list[dict[str, Any]]]
+        self,
+        driver: RuntimeDriver,
+        notebooks: Mapping[str, list[dict[str, Any]]],
+        charged: Mapping[str, float],
     ) -> dict[str, Any]:
         runtime_id = driver.record.id
         connections = self._kernels._kernel_connections.get(runtime_id, 0)  # noqa: SLF001
-        return views.describe_runtime(driver, notebooks.get(runtime_id, []), connections)
+        model = views.describe_runtime(driver, notebooks.get(runtime_id, []), connections)
+        return {**model, "credits": charged.get(runtime_id, 0.0)}
 
     async def _notebooks(self) -> dict[str, list[dict[str, Any]]]:
         """Return what uses each kernel, from the server's sessions."""
@@ -257,22 +263,6 @@ class Runtimes:
             entry["session_id"] = session["id"]
             result.setdefault(session["kernel"]["id"], []).append(entry)
         return result
-
-    def _find_by_token(self, token: str | None, environment: Environment) -> RuntimeDriver | None:
-        if token is None:
-            return None
-        drivers: dict[str, RuntimeDriver] = self._kernels.list_runtimes()
-        for driver in drivers.values():
-            if driver.record.client_token == token:
-                if driver.record.environment.name != environment.name:
-                    raise Conflict(
-                        f"the client token belongs to a runtime of the environment"
-                        f" {driver.record.environment.name!r}",
-                        reason="client_token_in_use",
-                        hint="Use another token, or terminate that runtime.",
-                    )
-                return driver
-        return None
 
 
 def _current_step(driver: RuntimeDriver | None) -> str | None:

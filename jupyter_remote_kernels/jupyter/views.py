@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.jupyter.problems import describe_problem
 from jupyter_remote_kernels.model.phases import Phase
+from jupyter_remote_kernels.model.volumes import DEFAULT_VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +68,11 @@ def describe_runtime(
         "created_at": format_time(record.created_s),
         "started_at": format_time(record.started_s),
         "last_activity": format_time(activity.last_s),
+        "lease_s": record.lease_s,
+        "expires_at": format_time(record.expires_s),
+        "credits_per_hour": record.environment.credits_per_hour,
+        "persistent": any(mount.name == DEFAULT_VOLUME for mount in record.volumes),
+        "volumes": [mount.to_json() for mount in record.volumes],
         "resources": record.environment.resources.to_json(),
         "usage": usage,
         "executions": activity.executions,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PERIODS = ("day", "month", "total")
 _PLACES = 6
+# What passes between two readings of one account, in seconds.
+_TOLERANCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def grant_lease(
     if left is None or credits_per_hour <= 0:
         return lease_s
     affordable_s = left / credits_per_hour * 3600
-    if affordable_s < 1 or (wanted_s is not None and wanted_s > affordable_s + 1):
+    if affordable_s < 1 or (wanted_s is not None and wanted_s > affordable_s + _TOLERANCE_S):
         asked = charge(credits_per_hour, lease_s or 0.0)
         raise LimitExceeded(
             f"{asked:g} credits were asked for, {left:g} are left"

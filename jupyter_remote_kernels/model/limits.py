@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.errors import LimitExceeded
+from jupyter_remote_kernels.errors import InvalidInput, LimitExceeded
 from jupyter_remote_kernels.model.environments import Environment, Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _KINDS = ("cpu", "memory_bytes", "gpu")
 _WORDS = {"cpu": "cores", "memory_bytes": "of memory", "gpu": "GPUs", "runtimes": "runtimes"}
@@ -30,6 +30,23 @@ class UserLimits:
 
     runtimes: int | None = None
     resources: Resources = field(default_factory=Resources)
+
+
+def read_user_limits(data: Mapping[str, Any]) -> UserLimits:
+    """Read ``{runtimes, cpu, memory | memory_bytes, gpu}``.
+
+    Raises
+    ------
+    InvalidInput
+        When a key is unknown or a value has no meaning.
+    """
+    runtimes = data.get("runtimes")
+    if runtimes is not None and (
+        not isinstance(runtimes, int) or isinstance(runtimes, bool) or runtimes < 0
+    ):
+        raise InvalidInput("runtimes: must be a whole number from 0")
+    others = {key: value for key, value in data.items() if key != "runtimes"}
+    return UserLimits(runtimes, Resources.from_json(others, "user_limits"))
 
 
 def choose_resources(environment: Environment, asked: Resources | None) -> Resources:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from jupyter_remote_kernels.model.endpoints import Endpoint
 from jupyter_remote_kernels.model.environments import Environment, Resources
+from jupyter_remote_kernels.providers.mounts import VolumeMount
 
 Checkpoint = Mapping[str, Any]
 
@@ -29,6 +30,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "Provider",
+    "VolumeMount",
 ]
 
 
@@ -104,6 +106,8 @@ class JobSpec:
         The environment's provider options.
     fork : bool
         Whether the provider may fork the agent and a Python kernel from a warm process.
+    volumes : sequence of VolumeMount
+        What the job is to see; only for providers with the capability ``volumes``.
     """
 
     label: str
@@ -113,6 +117,7 @@ class JobSpec:
     resources: Resources = field(default_factory=Resources)
     options: Mapping[str, Any] = field(default_factory=dict)
     fork: bool = True
+    volumes: Sequence[VolumeMount] = ()
 
 
 class Provider(abc.ABC):

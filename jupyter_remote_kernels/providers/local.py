@@ -27,6 +27,7 @@ from jupyter_remote_kernels.providers.base import (
     Provider,
 )
 from jupyter_remote_kernels.providers.cgroups import Cgroups
+from jupyter_remote_kernels.providers.mounts import VolumeMount, attach, detach
 from jupyter_remote_kernels.providers.nursery import (
     ForkedAgent,
     Nurseries,
@@ -78,7 +79,7 @@ class LocalProvider(Provider):
     """
 
     name = "local"
-    capabilities = frozenset({"signal", "limits", "logs", "same_files"})
+    capabilities = frozenset({"signal", "limits", "logs", "same_files", "volumes"})
     poll_interval_s = 5.0
     options_schema = {
         "type": "object",
@@ -125,8 +126,10 @@ class LocalProvider(Provider):
             "directory": spec.directory,
             "host": socket.gethostname(),
             "cgroup": groups.to_json() if groups else None,
+            "mounts": [mount.to_json() for mount in spec.volumes],
         }
         yield checkpoint
+        await asyncio.to_thread(attach, spec.label, spec.volumes)
         # From here on only a fork waits, and one that is given up half-way ends by itself.
         groups = _create_groups(groups, spec)
         try:
@@ -209,6 +212,8 @@ class LocalProvider(Provider):
         groups = Cgroups.from_json(checkpoint.get("cgroup"))
         if groups is not None:
             await _remove_groups(groups)
+        mounts = [VolumeMount.from_json(item) for item in checkpoint.get("mounts") or ()]
+        await asyncio.to_thread(detach, checkpoint["label"], mounts)
         self._children.pop(checkpoint["label"], None)
 
     async def endpoint(self, checkpoint: Checkpoint) -> Endpoint:

@@ -129,12 +129,17 @@ async def test_unknown_names(api, launch, unchanged):
     for name in ["nothing", "remote-python", "../python", "PYTHON", "python\u200b"]:
         reply = await api("POST", "/runtimes", {"environment": name})
         assert (reply.status, reply.reason) == (404, "unknown_environment"), name
-    reasons = {"{name}": "unknown_environment", "{id}": "unknown_runtime"}
+    reasons = {
+        "environments": "unknown_environment",
+        "operations": "unknown_operation",
+        "runtimes": "unknown_runtime",
+        "volumes": "unknown_volume",
+    }
     for method, path in routes():
         key = (re.findall(r"\{\w+\}", path) or [None])[0]
         if key is None or method == "PUT":  # which makes what is not there
             continue
-        reason = "unknown_operation" if path.startswith("/operations") else reasons[key]
+        reason = reasons[path.split("/")[1]]
         reply = await api(method, path.replace(key, UNKNOWN))
         assert (reply.status, reply.reason) == (404, reason), (method, path)
     await check()

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from jupyter_remote_kernels.jupyter import handlers, problems
+from jupyter_remote_kernels.jupyter import problems, routes
+from jupyter_remote_kernels.jupyter.handlers import UnknownHandler
 from tests.server.api import BASE, make_validator, read_description
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # Used by schemas, or the answer to everything that is described nowhere.
-UNDESCRIBED = {handlers.UnknownHandler}
+UNDESCRIBED = {UnknownHandler}
 
 
 def implemented_routes():
     """Return ``(path pattern, method)`` of everything that our handlers implement."""
     found = set()
-    for pattern, handler in handlers.make_handlers():
+    for pattern, handler in routes.make_handlers():
         if handler in UNDESCRIBED:
             continue
         path = pattern.removeprefix(BASE).replace("([^/]+)", "{}").replace("\\", "")
