@@ -67,7 +67,7 @@ class Birth:
         self._inheritance.title.label(request.label)
         self._inheritance.title.command(request.argv)
         if not self._tell():
-            return 0
+            os._exit(0)  # at once: it has nothing to end, and somebody may be looking for it
         _redirect(self._log)
         _keep_descriptors({self._listener})
         replace_environment(request.environ)

@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 _COMMAND = ("-m", "jupyter_remote_kernels.agent.nursery")
 _FORK_LIMIT_S = 2.0
 _REPORT_LIMIT_S = 0.2
+_LOOK_AGAIN_S = 0.002
 _RETRY_FIRST_S = 1.0
 _RETRY_LAST_S = 300.0
 # One that lived so long had no trouble with its start.
@@ -200,8 +201,12 @@ class NurseryProcess:
             except asyncio.TimeoutError:
                 _log.warning("the nursery %s does not answer", self.pid)
                 self._give_up()
-            finally:
-                agent = self._receive(ours)
+            except asyncio.CancelledError:
+                if self._receive(ours) is None:
+                    await self._wait_childless(ours)
+                raise
+            agent = self._receive(ours)
+        self.update()  # without an agent, it may be because the nursery has died
         return agent
 
     def close(self) -> None:
@@ -240,6 +245,17 @@ class NurseryProcess:
         else:
             self._agents[agent.pid] = agent
         return agent
+
+    async def _wait_childless(self, cradle: socket.socket) -> None:
+        """Wait until the request is forgotten, so that nobody sees a child that is ending."""
+        poll = select.poll()
+        poll.register(cradle, 0)  # only that nobody has the other end any more
+        deadline_s = time.monotonic() + _FORK_LIMIT_S
+        while not poll.poll(0):
+            if time.monotonic() > deadline_s:
+                self._give_up()
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S)  # asyncio knows no such event
 
     def _start(self, channel: socket.socket) -> JobProcess:
         env = dict(self._env)
@@ -318,7 +334,9 @@ class Nurseries:
         return (ready[0] if ready else None), False
 
     def reap(self) -> None:
-        """Ask after the ended ones, or they would stay as zombies."""
+        """See who has ended; without being asked after, they would stay as zombies."""
+        for nursery in list(self._running.values()):
+            nursery.update()
         self._ending = [nursery for nursery in self._ending if not nursery.reap()]
 
     def _start(self, key: NurseryKey) -> None:
