@@ -126,6 +126,11 @@ class Home:
         with closing(Registry(path)) as registry:
             return registry.list()
 
+    def ledger(self):
+        """Return what has been charged."""
+        with closing(Registry(self.state / "registry.sqlite3")) as registry:
+            return registry.ledger.list()
+
     def processes(self):
         """Return the living processes of all runtimes, by their mark."""
         return labelled_processes(self.data)

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import contextmanager
+from datetime import datetime
 
 import psutil
 import websocket
@@ -161,3 +163,32 @@ def test_kernel_of_a_killed_server_ends_by_itself(home):
     assert not alive
     home.start_again()
     assert all(record.phase in FINAL_PHASES for record in home.records())
+
+
+def test_reservation_holds_without_the_server(home):
+    with serving(home) as server:
+        body = {"environment": "python", "lease_s": 5}
+        runtime_id = server.ask("POST", "/api/remote-kernels/runtimes", body)["id"]
+        route = f"/api/remote-kernels/runtimes/{runtime_id}"
+        wait_until(lambda: server.ask("GET", route)["phase"] == "running")
+        with server.open(runtime_id) as channel:
+            msg_id = execute(channel, "print('working', flush=True)\nwhile True: pass")
+            wait_for_output(channel, msg_id, "stream")
+        expires_at = server.ask("GET", route)["expires_at"].replace("Z", "+00:00")
+        assert len(home.processes()) == 2
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+    left_s = datetime.fromisoformat(expires_at).timestamp() - time.time()
+    assert left_s > 0, "the machine was too slow for this test"
+    wait_until(lambda: not home.processes(), left_s + 30)
+    late_s = time.time() - datetime.fromisoformat(expires_at).timestamp()
+    assert 0 <= late_s < 1, late_s
+    # The next start finds out why, and charges until the end and not until now.
+    home.start_again()
+    (record,) = home.records()
+    assert record.phase is Phase.STOPPED
+    assert record.exit is not None
+    assert record.exit.reason == "lease_over"
+    (entry,) = home.ledger()
+    assert not entry.is_open
+    assert abs(entry.seconds - 5) < 1
