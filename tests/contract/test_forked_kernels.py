@@ -291,6 +291,12 @@ def test_asyncio_at_top_level(kernel):
     assert kernel.value("result = await asyncio.sleep(0.01, 'done')") == "done"
 
 
+def test_agent_needs_little_memory(kernel, provider):
+    kernel.run("1 + 1")
+    megabytes = psutil.Process(kernel.agent_pid).memory_full_info().pss / 1e6
+    assert megabytes < (25 if is_forked(provider, kernel.agent_pid) else 45)
+
+
 def test_debugger_stops_at_a_breakpoint(kernel):
     client = kernel.client
     assert debug(client, "initialize", {"clientID": "t", "adapterID": ""})["success"]
