@@ -39,7 +39,7 @@ class Attendant:
         self._thread.start()
 
     def watch(self, kernel: Kernel) -> None:
-        """Read what comes for this kernel until :meth:`stop`; what was asked is answered already."""
+        """Read what comes for this kernel until :meth:`stop`; its answer has come already."""
         self._selector.register(kernel.fileno(), selectors.EVENT_READ, kernel)
 
     def stop(self) -> None:
