@@ -28,15 +28,61 @@ export interface IResources {
   readonly gpu: number | null;
 }
 
-/** A named recipe for a runtime. */
-export interface IEnvironment {
-  readonly name: string;
+/** What an admin or a user writes down about an environment. */
+export interface IEnvironmentSettings {
   readonly display_name: string;
+  /** Plain text for the dialog. */
+  readonly description: string;
   readonly language: string;
   readonly provider: string;
+  readonly argv: ReadonlyArray<string>;
+  /** The provider's own options. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** What a runtime gets unless it asks for something else. */
+  readonly resources: IResources;
+  /** What a launch may ask for; where it is `null`, what `resources` says is the most. */
+  readonly max_resources: IResources;
+  readonly credits_per_hour: number;
+  readonly paused_credits_per_hour: number;
+  /** `null`: without an end. */
+  readonly default_lease_s: number | null;
+  /** `null`: no limit, and an end is not required. */
+  readonly max_lease_s: number | null;
+  readonly lease_policy: string;
+  readonly silence_policy: string;
+  readonly example_notebook: string | null;
+  readonly warm: number;
+  readonly fork: boolean;
+  /** Patterns of the variables that a launch may set. */
+  readonly env_allowed: ReadonlyArray<string>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly volume: {
+    /** Under which path persistent storage appears. */
+    readonly path: string;
+    /** Whether launches get it unless they say otherwise. */
+    readonly default: boolean;
+  };
+}
+
+/** A named recipe for a runtime. */
+export interface IEnvironment extends IEnvironmentSettings {
+  readonly name: string;
   readonly kernel_name: string;
   readonly kind: 'platform' | 'user';
-  readonly resources: IResources;
+}
+
+/** An environment's file that could not be read. */
+export interface IEnvironmentProblem {
+  readonly file: string;
+  readonly name: string;
+  readonly key: string | null;
+  readonly reason: string;
+}
+
+/** All environments, and the files that are none. */
+export interface IEnvironmentList {
+  readonly environments: IEnvironment[];
+  readonly problems: IEnvironmentProblem[];
 }
 
 /** Why a kernel or its job ended, in words a user can act on. */
@@ -94,6 +140,25 @@ export interface IRuntime {
   readonly connections: number;
   readonly notebooks: ReadonlyArray<IConnectedDocument>;
   readonly exit: IExit | null;
+  /** The whole time reservation, from the start of the runtime; `null` without one. */
+  readonly lease_s: number | null;
+  readonly expires_at: string | null;
+  readonly credits_per_hour: number;
+  /** Used until now. */
+  readonly credits: number;
+  /** Whether it has persistent storage. */
+  readonly persistent: boolean;
+  readonly volumes: ReadonlyArray<{
+    readonly name: string;
+    readonly path: string;
+  }>;
+}
+
+/** An amount of compute as a launch asks for it; what is absent is the environment's. */
+export interface IRequestedResources {
+  readonly cpu?: number;
+  readonly memory_bytes?: number;
+  readonly gpu?: number;
 }
 
 /** What a launch asks for. */
@@ -103,6 +168,15 @@ export interface ILaunchRequest {
   readonly path?: string;
   readonly tag?: string;
   readonly client_token?: string;
+  /** In seconds; absent: as the environment says. */
+  readonly lease_s?: number | null;
+  readonly persistent?: boolean;
+  /** Names of volumes, each with `:` and its name in the runtime where that is another one. */
+  readonly volumes?: ReadonlyArray<string>;
+  readonly resources?: IRequestedResources;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether to put the example notebook where it can be opened. */
+  readonly notebook?: boolean;
 }
 
 /** A runtime that has been asked for. */
@@ -111,6 +185,17 @@ export interface ILaunchedRuntime extends IRuntime {
   readonly created: boolean;
   /** The launch; `null` for a runtime that was there. */
   readonly operation: string | null;
+  /** Where the example notebook is, when it was asked for. */
+  readonly notebook?: string | null;
+}
+
+/** What was asked for, and the limit that it is over. */
+export interface ILimit {
+  readonly name: 'cpu' | 'memory' | 'gpu' | 'runtimes' | 'credits' | 'lease';
+  readonly scope: 'environment' | 'user' | 'provider';
+  readonly asked: number;
+  readonly allowed: number;
+  readonly used: number;
 }
 
 /** An error as the server tells it (RFC 9457 with our own reason code and hint). */
@@ -121,6 +206,10 @@ export interface IProblem {
   readonly detail?: string;
   readonly reason?: string;
   readonly hint?: string;
+  /** With `limit_exceeded`. */
+  readonly limit?: ILimit;
+  /** With `invalid_environment`: which key is wrong. */
+  readonly key?: string;
 }
 
 /** Something that takes time. */
@@ -139,7 +228,72 @@ export interface IOperation {
 export interface IFinalStatistics {
   readonly age_s: number;
   readonly cpu_time_s: number | null;
+  readonly memory_max_bytes: number | null;
   readonly executions: number;
+  readonly credits: number;
+}
+
+/** What a launch can cost. */
+export interface IEstimate {
+  /** Until the end of the reservation; `null` when it has none. */
+  readonly credits: number | null;
+  readonly credits_per_hour: number;
+  /** Of the budget; `null` without one. */
+  readonly left: number | null;
+  /** The reservation that a launch would get. */
+  readonly lease_s: number | null;
+  /** Why such a launch would be refused. */
+  readonly problem: IProblem | null;
+}
+
+/** What one runtime has used. */
+export interface IRuntimeUsage {
+  readonly runtime_id: string;
+  readonly name: string;
+  readonly environment: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly seconds: number;
+  readonly paused_seconds: number;
+  readonly credits: number;
+  readonly living: boolean;
+}
+
+/** What was used on one day. */
+export interface IDayUsage {
+  readonly date: string;
+  readonly seconds: number;
+  readonly credits: number;
+}
+
+/** What has been used of the budget. */
+export interface IUsageReport {
+  readonly budget: number | null;
+  readonly period: 'day' | 'month' | 'total';
+  readonly period_started_at: string | null;
+  readonly used: number;
+  /** By the reservations that go on. */
+  readonly reserved: number;
+  readonly left: number | null;
+  readonly runtimes: ReadonlyArray<IRuntimeUsage>;
+  readonly days: ReadonlyArray<IDayUsage>;
+}
+
+/** A named place for files that outlives runtimes. */
+export interface IVolume {
+  readonly name: string;
+  readonly size_bytes: number | null;
+  readonly created_at: string;
+  readonly used_by: ReadonlyArray<string>;
+  readonly path: string | null;
+}
+
+/** What can be changed about a runtime. */
+export interface IRuntimeChanges {
+  readonly name?: string;
+  readonly tag?: string | null;
+  /** The whole reservation from the start; `null` for no end. */
+  readonly lease_s?: number | null;
 }
 
 /** A piece of a runtime's log. */
@@ -153,18 +307,22 @@ export interface ILogPage {
 
 /** Everything the server can be asked for. */
 export interface IRemoteKernelsApi {
-  listEnvironments(): Promise<IEnvironment[]>;
+  listEnvironments(): Promise<IEnvironmentList>;
+  saveEnvironment(name: string, settings: object): Promise<IEnvironment>;
+  deleteEnvironment(name: string): Promise<void>;
   listRuntimes(): Promise<IRuntime[]>;
   getRuntime(id: string): Promise<IRuntime>;
   launch(request: ILaunchRequest): Promise<ILaunchedRuntime>;
-  updateRuntime(
-    id: string,
-    changes: { name?: string; tag?: string | null }
-  ): Promise<IRuntime>;
+  updateRuntime(id: string, changes: IRuntimeChanges): Promise<IRuntime>;
   terminate(id: string): Promise<IFinalStatistics>;
   interrupt(id: string): Promise<void>;
   restart(id: string): Promise<IOperation>;
   getLogs(id: string, offset: number, limit: number): Promise<ILogPage>;
   getOperation(id: string): Promise<IOperation>;
   cancelOperation(id: string): Promise<IOperation>;
+  estimate(environment: string, lease_s?: number | null): Promise<IEstimate>;
+  getUsage(days: number): Promise<IUsageReport>;
+  listVolumes(): Promise<IVolume[]>;
+  createVolume(name: string): Promise<IVolume>;
+  deleteVolume(name: string): Promise<void>;
 }

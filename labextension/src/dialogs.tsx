@@ -2,7 +2,7 @@ import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { IEnvironment, IRuntime } from './api';
+import type { IRuntime } from './api';
 
 /** Ask for a new name; `null` when the user gave up or changed nothing. */
 export async function askName(
@@ -18,25 +18,6 @@ export async function askName(
   });
   const name = value?.trim();
   return button.accept && name && name !== runtime.name ? name : null;
-}
-
-/** Ask which environment to launch; `null` when the user gave up. */
-export async function askEnvironment(
-  environments: ReadonlyArray<IEnvironment>,
-  trans: TranslationBundle
-): Promise<IEnvironment | null> {
-  const { button, value } = await InputDialog.getItem({
-    title: trans.__('Launch Runtime'),
-    label: trans.__('Environment'),
-    items: environments.map(environment => environment.display_name),
-    okLabel: trans.__('Launch')
-  });
-  if (!button.accept) {
-    return null;
-  }
-  return (
-    environments.find(({ display_name }) => display_name === value) ?? null
-  );
 }
 
 /** Ask before a restart. `ask` is false when the user does not want to be asked again. */

@@ -1,4 +1,4 @@
-import type { IProblem } from './api';
+import type { ILimit, IProblem } from './api';
 
 /** Reason code for a server that has no `/api/remote-kernels`. */
 export const SERVER_EXTENSION_MISSING = 'server_extension_missing';
@@ -16,6 +16,8 @@ export class RemoteKernelsError extends Error {
     this.title = problem.title ?? '';
     this.detail = problem.detail ?? '';
     this.hint = problem.hint ?? '';
+    this.limit = problem.limit ?? null;
+    this.key = problem.key ?? null;
   }
 
   /** The HTTP status; 0 when there was no answer. */
@@ -26,6 +28,10 @@ export class RemoteKernelsError extends Error {
   readonly detail: string;
   /** What the user can do about it. */
   readonly hint: string;
+  /** The limit that the request was over. */
+  readonly limit: ILimit | null;
+  /** Which key of an environment is wrong. */
+  readonly key: string | null;
 
   /** Wrap anything that was thrown, so that callers meet one type only. */
   static from(error: unknown): RemoteKernelsError {

@@ -4,6 +4,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IResources, IRuntime } from './api';
+import { isReservationOver } from './reservations';
 
 /** What the state of a runtime comes down to, for an icon and a colour. */
 export type StateKind =
@@ -15,6 +16,7 @@ export type StateKind =
   | 'paused'
   | 'stopping'
   | 'stopped'
+  | 'ended'
   | 'failed';
 
 /** The state of a runtime in words. */
@@ -80,6 +82,18 @@ export function formatTime(iso: string, now: Date = new Date()): string {
       });
 }
 
+/** Format a date such as "2026-11-21", which is the same day everywhere. */
+export function formatDay(date: string): string {
+  const day = new Date(`${date}T00:00:00`);
+  return Number.isNaN(day.getTime())
+    ? date
+    : day.toLocaleDateString(undefined, {
+        day: 'numeric',
+        month: 'short',
+        year: 'numeric'
+      });
+}
+
 /** Say what state a runtime is in. */
 export function describeState(
   runtime: IRuntime,
@@ -104,7 +118,10 @@ export function describeState(
     case 'stopped':
       return { kind: 'stopped', label: trans.__('Stopped'), detail: '' };
     case 'failed':
-      return { kind: 'failed', label: trans.__('Failed'), detail: '' };
+      // Somebody knew when it would end: nothing went wrong.
+      return isReservationOver(runtime)
+        ? { kind: 'ended', label: trans.__('Ended'), detail: '' }
+        : { kind: 'failed', label: trans.__('Failed'), detail: '' };
   }
 }
 
@@ -216,6 +233,11 @@ export function memoryShare(runtime: IRuntime): number | null {
 /** Whether the runtime has a kernel that can be interrupted and restarted. */
 export function isLive(runtime: IRuntime): boolean {
   return runtime.phase === 'running';
+}
+
+/** Whether the runtime's kernel can be started anew, if need be with a new reservation. */
+export function isRestartable(runtime: IRuntime): boolean {
+  return isLive(runtime) || isReservationOver(runtime);
 }
 
 /** Whether there is still something to terminate. */

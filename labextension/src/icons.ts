@@ -74,6 +74,13 @@ const failed = icon(
   `<path class="jp-RemoteKernels-error" fill="#d32f2f" fill-rule="evenodd" d="M12 2.5 23 21.5H1zm0 4L4.5 19.5h15zM11 10.5h2v4.5h-2zm0 5.7h2v2h-2z"/>`
 );
 
+const ended = icon(
+  'ended',
+  `<circle class="jp-icon3" stroke="#616161" ${stroke} cx="12" cy="12" r="8"/>
+   <path class="jp-icon3" stroke="#616161" ${stroke} d="M12 7.5V12h3.5"/>
+   <path class="jp-icon3" stroke="#616161" ${stroke} d="M4 4l16 16"/>`
+);
+
 /** One icon per kind of state. */
 export const stateIcons: Readonly<Record<StateKind, LabIcon>> = {
   queued,
@@ -84,8 +91,42 @@ export const stateIcons: Readonly<Record<StateKind, LabIcon>> = {
   paused,
   stopping,
   stopped,
+  ended,
   failed
 };
+
+/** The panel's cloud with a plus: the card in the launcher. */
+export const launchRuntimeIcon = icon(
+  'launch',
+  `<g class="jp-icon3 jp-icon-selectable" fill="#616161">
+    <path d="M18 20H6.2a5.2 5.2 0 0 1-.7-10.35A7 7 0 0 1 18.9 9.1 5.5 5.5 0 0 1 18 20zM11.9 6a5 5 0 0 0-4.6 3.9l-.2 1-1 .1A3.2 3.2 0 0 0 6.2 18H18a3.5 3.5 0 0 0 .3-7l-1.2-.1-.2-1A5 5 0 0 0 11.9 6z"/>
+    <path d="M11.2 9.5h1.6v2.7h2.7v1.6h-2.7v2.7h-1.6v-2.7H8.5v-1.6h2.7z"/>
+  </g>`
+);
+
+/** A clock with a plus: more time. */
+export const extendIcon = icon(
+  'extend',
+  '<path class="jp-icon3" fill="#616161" d="M11 3a8 8 0 0 1 8 8h-2a6 6 0 1 0-6 6v2a8 8 0 0 1 0-16zm-1 3.5h1.6v4.3l2.6 1.6-.8 1.3-3.4-2.1zM17 13h2v3h3v2h-3v3h-2v-3h-3v-2h3z"/>'
+);
+
+/** A clock. */
+export const timeIcon = icon(
+  'time',
+  '<path class="jp-icon3" fill="#616161" d="M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18zm0 2a7 7 0 1 0 0 14 7 7 0 0 0 0-14zm-.8 2.5h1.6v4.4l3 1.8-.8 1.3-3.8-2.3z"/>'
+);
+
+/** Hands of a clock in a warning sign: little time. */
+export const timeShortIcon = icon(
+  'time-short',
+  '<path class="jp-RemoteKernels-warnFill" fill="#f57c00" fill-rule="evenodd" d="M12 2.5 23 21.5H1zM11.1 9v5.4l3.7 2.2.9-1.4-2.9-1.7V9z"/>'
+);
+
+/** Two sheets: duplicate. */
+export const copyIcon = icon(
+  'copy',
+  '<path class="jp-icon3" fill="#616161" d="M15 3H5a2 2 0 0 0-2 2v11h2V5h10zm4 4H9a2 2 0 0 0-2 2v10a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V9a2 2 0 0 0-2-2zm0 12H9V9h10z"/>'
+);
 
 /** Lines of a log. */
 export const logIcon = icon(

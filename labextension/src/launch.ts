@@ -1,9 +1,10 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IEnvironment, IRuntime } from './api';
+import type { IRuntime } from './api';
 import { RemoteKernelsError } from './errors';
 import { asSentences, describeState, isComing } from './format';
+import { LiveNotification } from './liveNotification';
 import type { ILaunch, IRemoteKernels } from './tokens';
 
 /** How long the news of a runtime that is ready stays. */
@@ -18,54 +19,21 @@ export interface ILaunchContext {
   showLogs(runtimeId: string): void;
 }
 
-/**
- * Launch a runtime, with a notification that follows it until its kernel is idle.
- *
- * @returns the runtime's id as soon as the server has accepted it, or `null` when it refused
- */
-export async function launchWithProgress(
+/** Follow a launch with a notification until its kernel is idle; it offers to cancel. */
+export function followLaunch(
   context: ILaunchContext,
-  environment: IEnvironment,
-  name?: string
-): Promise<string | null> {
-  const { remoteKernels, trans } = context;
-  const title = name || environment.display_name;
-  const id = Notification.emit(
-    trans.__('Launching %1…', title),
-    'in-progress',
-    { autoClose: false }
-  );
-  let launch: ILaunch;
-  try {
-    launch = await remoteKernels.launch({
-      environment: environment.name,
-      ...(name ? { name } : {})
-    });
-  } catch (error) {
-    Notification.update({
-      id,
-      type: 'error',
-      message: explain(trans.__('Launching %1 failed', title), error),
-      autoClose: false
-    });
-    return null;
-  }
-  new LaunchProgress(context, launch, title, id);
-  return launch.runtimeId;
+  launch: ILaunch,
+  title: string
+): void {
+  new LaunchProgress(context, launch, title);
 }
 
 /** Follows one launch to its end, and then lets go of the model. */
 class LaunchProgress {
-  constructor(
-    context: ILaunchContext,
-    launch: ILaunch,
-    title: string,
-    notification: string
-  ) {
+  constructor(context: ILaunchContext, launch: ILaunch, title: string) {
     this._context = context;
     this._launch = launch;
     this._title = title;
-    this._notification = notification;
     context.remoteKernels.changed.connect(this._update, this);
     this._update();
   }
@@ -105,13 +73,13 @@ class LaunchProgress {
       return;
     }
     this._message = message;
-    Notification.update({
-      id: this._notification,
-      type: 'in-progress',
-      message,
-      autoClose: false,
-      actions: [{ label: trans.__('Cancel'), callback: () => this._cancel() }]
-    });
+    const actions = [
+      { label: trans.__('Cancel'), callback: () => this._cancel() }
+    ];
+    this._notification.say(
+      { type: 'in-progress', message, autoClose: false, actions },
+      false
+    );
   }
 
   private _fail(runtime: IRuntime): void {
@@ -139,12 +107,8 @@ class LaunchProgress {
     actions: Notification.IAction[] = []
   ): void {
     this._context.remoteKernels.changed.disconnect(this._update, this);
-    const options = { autoClose, actions };
-    const id = this._notification;
-    // It is gone when somebody closed it, or pressed its button; the outcome is news anyway.
-    if (!Notification.update({ id, type, message, ...options })) {
-      Notification.emit(message, type, options);
-    }
+    // Somebody may have closed it, or pressed its button; the outcome is news anyway.
+    this._notification.say({ type, message, autoClose, actions }, true);
   }
 
   private _cancel(): void {
@@ -160,7 +124,7 @@ class LaunchProgress {
   private readonly _context: ILaunchContext;
   private readonly _launch: ILaunch;
   private readonly _title: string;
-  private readonly _notification: string;
+  private readonly _notification = new LiveNotification();
   private _message = '';
 }
 

@@ -4,23 +4,34 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type {
   ExecutionState,
   IEnvironment,
+  IEnvironmentList,
+  IEnvironmentProblem,
+  IEstimate,
   IExit,
   ILaunchRequest,
   ILogPage,
   IRemoteKernelsApi,
-  IRuntime
+  IRuntime,
+  IUsageReport
 } from './api';
+import type { IClock } from './clock';
 import { RemoteKernelsError, SERVER_EXTENSION_MISSING } from './errors';
+import { Loadable } from './loadable';
 import type {
   IKernelEnd,
   ILaunch,
+  ILeaseWarning,
   IRemoteKernels,
   ModelStatus
 } from './tokens';
+import { Volumes } from './volumes';
 
 /** The schema of the events that tell of a change of a runtime. */
 export const RUNTIME_EVENT_SCHEMA =
   'https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1';
+
+/** For how many days use is shown. */
+const USAGE_DAYS = 30;
 
 /** One change is told in several events; this long they are waited for. */
 const SETTLE_MS = 100;
@@ -31,9 +42,16 @@ const SETTLE_MS = 100;
  * It makes no request by itself: whoever creates it decides when to refresh.
  */
 export class RemoteKernels implements IRemoteKernels, IDisposable {
-  constructor(api: IRemoteKernelsApi) {
+  constructor(api: IRemoteKernelsApi, clock: IClock) {
     this._api = api;
+    this.clock = clock;
+    this.volumes = new Volumes(api);
+    this.usage = new Loadable(() => api.getUsage(USAGE_DAYS));
   }
+
+  readonly clock: IClock;
+  readonly volumes: Volumes;
+  readonly usage: Loadable<IUsageReport>;
 
   get runtimes(): ReadonlyArray<IRuntime> {
     return this._sortedRuntimes;
@@ -41,6 +59,10 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
 
   get environments(): ReadonlyArray<IEnvironment> {
     return this._environments;
+  }
+
+  get environmentProblems(): ReadonlyArray<IEnvironmentProblem> {
+    return this._environmentProblems;
   }
 
   get status(): ModelStatus {
@@ -59,6 +81,10 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     return this._kernelEnded;
   }
 
+  get leaseWarned(): ISignal<this, ILeaseWarning> {
+    return this._leaseWarned;
+  }
+
   get isDisposed(): boolean {
     return this._isDisposed;
   }
@@ -72,11 +98,17 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
       clearTimeout(timer);
     }
     this._timers.clear();
+    this.volumes.dispose();
+    this.usage.dispose();
     Signal.clearData(this);
   }
 
   find(id: string): IRuntime | undefined {
     return this._runtimes.get(id);
+  }
+
+  findEnvironment(name: string): IEnvironment | undefined {
+    return this._environments.find(environment => environment.name === name);
   }
 
   lastExit(id: string): IExit | null {
@@ -101,9 +133,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
         return;
       }
       this._replaceAll(runtimes);
-      this._environments = [...environments].sort((a, b) =>
-        a.display_name.localeCompare(b.display_name)
-      );
+      this._takeEnvironments(environments);
       this._status = 'ready';
       this._error = null;
     } catch (error) {
@@ -115,6 +145,21 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
       this._status = missing ? 'missing' : 'error';
     }
     this._emitChanged();
+  }
+
+  /** Read the environments again. Never rejects: the next refresh tells of an error. */
+  async refreshEnvironments(): Promise<void> {
+    try {
+      this._takeEnvironments(await this._api.listEnvironments());
+    } catch {
+      return;
+    }
+    this._emitChanged();
+  }
+
+  /** Take over a warning of the server's about the end of a reservation. */
+  warnOfLease(warning: ILeaseWarning): void {
+    this._leaseWarned.emit(warning);
   }
 
   async refreshRuntime(id: string): Promise<IRuntime | undefined> {
@@ -159,7 +204,8 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
   }
 
   async launch(request: ILaunchRequest): Promise<ILaunch> {
-    const { id, operation } = await this._api.launch(request);
+    const launched = await this._api.launch(request);
+    const { id, operation } = launched;
     await this.refreshRuntime(id);
     const cancel = async (): Promise<void> => {
       if (operation) {
@@ -167,7 +213,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
       }
       await this.refreshRuntime(id);
     };
-    return { runtimeId: id, cancel };
+    return { runtimeId: id, notebook: launched.notebook ?? null, cancel };
   }
 
   async interrupt(id: string): Promise<void> {
@@ -191,8 +237,34 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     await this.refreshRuntime(id);
   }
 
+  async setLease(id: string, lease_s: number | null): Promise<void> {
+    this._put(await this._api.updateRuntime(id, { lease_s }));
+    this._emitChanged();
+  }
+
+  estimate(environment: string, lease_s?: number | null): Promise<IEstimate> {
+    return this._api.estimate(environment, lease_s);
+  }
+
+  async saveEnvironment(name: string, settings: object): Promise<void> {
+    await this._api.saveEnvironment(name, settings);
+    await this.refreshEnvironments();
+  }
+
+  async deleteEnvironment(name: string): Promise<void> {
+    await this._api.deleteEnvironment(name);
+    await this.refreshEnvironments();
+  }
+
   getLogs(id: string, offset: number, limit: number): Promise<ILogPage> {
     return this._api.getLogs(id, offset, limit);
+  }
+
+  private _takeEnvironments(list: IEnvironmentList): void {
+    this._environments = [...list.environments].sort((a, b) =>
+      a.display_name.localeCompare(b.display_name)
+    );
+    this._environmentProblems = list.problems;
   }
 
   private _replaceAll(runtimes: IRuntime[]): void {
@@ -240,8 +312,10 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
   private readonly _timers = new Map<string, ReturnType<typeof setTimeout>>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _kernelEnded = new Signal<this, IKernelEnd>(this);
+  private readonly _leaseWarned = new Signal<this, ILeaseWarning>(this);
   private _sortedRuntimes: ReadonlyArray<IRuntime> = [];
   private _environments: ReadonlyArray<IEnvironment> = [];
+  private _environmentProblems: ReadonlyArray<IEnvironmentProblem> = [];
   private _status: ModelStatus = 'loading';
   private _error: RemoteKernelsError | null = null;
   private _generation = 0;

@@ -6,6 +6,8 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type {
   IEnvironment,
+  IEnvironmentList,
+  IEstimate,
   IFinalStatistics,
   ILaunchedRuntime,
   ILaunchRequest,
@@ -13,8 +15,11 @@ import type {
   IOperation,
   IProblem,
   IRemoteKernelsApi,
-  IRuntime
+  IRuntime,
+  IUsageReport,
+  IVolume
 } from './api';
+import type { ServerClock } from './clock';
 import {
   RemoteKernelsError,
   SERVER_EXTENSION_MISSING,
@@ -23,25 +28,32 @@ import {
 
 const BASE = 'api/remote-kernels';
 
+type Request = <T>(
+  method: string,
+  parts: string[],
+  body?: object,
+  query?: Record<string, string>
+) => Promise<T>;
+
 /**
  * Create the client for a server.
  *
  * @param settings - where the server is and how to authenticate
+ * @param clock - learns the server's time from every answer
  */
 export function createApi(
-  settings: ServerConnection.ISettings
+  settings: ServerConnection.ISettings,
+  clock: ServerClock
 ): IRemoteKernelsApi {
-  const request = async <T>(
-    method: string,
-    parts: string[],
-    body?: object,
-    query?: Record<string, string>
-  ): Promise<T> => requestJson<T>(settings, method, parts, body, query);
+  const request: Request = (method, parts, body, query) =>
+    requestJson({ settings, clock }, method, parts, body, query);
+  return { ...runtimeRoutes(request), ...environmentRoutes(request) };
+}
 
+type RuntimeRoutes = Omit<IRemoteKernelsApi, keyof EnvironmentRoutes>;
+
+function runtimeRoutes(request: Request): RuntimeRoutes {
   return {
-    listEnvironments: async () =>
-      (await request<{ environments: IEnvironment[] }>('GET', ['environments']))
-        .environments,
     listRuntimes: async () =>
       (await request<{ runtimes: IRuntime[] }>('GET', ['runtimes'])).runtimes,
     getRuntime: id => request<IRuntime>('GET', ['runtimes', id]),
@@ -68,13 +80,45 @@ export function createApi(
   };
 }
 
+type EnvironmentRoutes = Pick<
+  IRemoteKernelsApi,
+  | 'listEnvironments'
+  | 'saveEnvironment'
+  | 'deleteEnvironment'
+  | 'estimate'
+  | 'getUsage'
+  | 'listVolumes'
+  | 'createVolume'
+  | 'deleteVolume'
+>;
+
+function environmentRoutes(request: Request): EnvironmentRoutes {
+  return {
+    listEnvironments: () => request<IEnvironmentList>('GET', ['environments']),
+    saveEnvironment: (name, environment) =>
+      request<IEnvironment>('PUT', ['environments', name], environment),
+    deleteEnvironment: name => request<void>('DELETE', ['environments', name]),
+    estimate: (environment, lease_s) =>
+      request<IEstimate>('POST', ['estimates'], { environment, lease_s }),
+    getUsage: days =>
+      request<IUsageReport>('GET', ['usage'], undefined, {
+        days: String(days)
+      }),
+    listVolumes: async () =>
+      (await request<{ volumes: IVolume[] }>('GET', ['volumes'])).volumes,
+    createVolume: name => request<IVolume>('POST', ['volumes'], { name }),
+    deleteVolume: name => request<void>('DELETE', ['volumes', name])
+  };
+}
+
 async function requestJson<T>(
-  settings: ServerConnection.ISettings,
+  server: { settings: ServerConnection.ISettings; clock: ServerClock },
   method: string,
   parts: string[],
   body?: object,
   query: Record<string, string> = {}
 ): Promise<T> {
+  const { settings, clock } = server;
   const url =
     URLExt.join(
       settings.baseUrl,
@@ -87,6 +131,7 @@ async function requestJson<T>(
   }
 
   let response: Response;
+  const sentAt = Date.now();
   try {
     response = await ServerConnection.makeRequest(url, init, settings);
   } catch (error) {
@@ -96,6 +141,7 @@ async function requestJson<T>(
       detail: error instanceof Error ? error.message : String(error)
     });
   }
+  clock.observe(response.headers.get('Date'), sentAt, Date.now());
   if (!response.ok) {
     throw await readProblem(response);
   }

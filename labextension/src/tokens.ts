@@ -4,12 +4,18 @@ import type { ISignal } from '@lumino/signaling';
 import type {
   ExecutionState,
   IEnvironment,
+  IEnvironmentProblem,
+  IEstimate,
   IExit,
   ILaunchRequest,
   ILogPage,
-  IRuntime
+  IRuntime,
+  IUsageReport,
+  IVolume
 } from './api';
+import type { IClock } from './clock';
 import type { RemoteKernelsError } from './errors';
+import type { ILoadable } from './loadable';
 
 /** How far the model has got in reading the server's state. */
 export type ModelStatus = 'loading' | 'ready' | 'missing' | 'error';
@@ -23,8 +29,23 @@ export interface IKernelEnd {
 /** A launch that has been accepted. */
 export interface ILaunch {
   readonly runtimeId: string;
+  /** Where the example notebook is, when it was asked for. */
+  readonly notebook: string | null;
   /** Give up waiting and give back what was started. */
   cancel(): Promise<void>;
+}
+
+/** What the server says about the end of a reservation. */
+export interface ILeaseWarning {
+  readonly runtimeId: string;
+  /** How many seconds were left when it said so. */
+  readonly warning_s: number;
+}
+
+/** The user's volumes. */
+export interface IVolumes extends ILoadable<ReadonlyArray<IVolume>> {
+  create(name: string): Promise<void>;
+  remove(name: string): Promise<void>;
 }
 
 /**
@@ -39,6 +60,18 @@ export interface IRemoteKernels {
   /** Environments in the order of their display names. */
   readonly environments: ReadonlyArray<IEnvironment>;
 
+  /** Files of environments that could not be read. */
+  readonly environmentProblems: ReadonlyArray<IEnvironmentProblem>;
+
+  /** The user's volumes; empty until somebody refreshes them. */
+  readonly volumes: IVolumes;
+
+  /** What has been used; empty until somebody refreshes it. */
+  readonly usage: ILoadable<IUsageReport>;
+
+  /** The server's time. */
+  readonly clock: IClock;
+
   readonly status: ModelStatus;
 
   /** Why the last refresh failed; `null` after one that did not. */
@@ -50,7 +83,12 @@ export interface IRemoteKernels {
   /** Emitted when a kernel ended by itself, with the cause as the server knows it. */
   readonly kernelEnded: ISignal<IRemoteKernels, IKernelEnd>;
 
+  /** Emitted when the server warns of the end of a reservation. */
+  readonly leaseWarned: ISignal<IRemoteKernels, ILeaseWarning>;
+
   find(id: string): IRuntime | undefined;
+
+  findEnvironment(name: string): IEnvironment | undefined;
 
   /**
    * Why the runtime's kernel last ended by itself.
@@ -79,6 +117,13 @@ export interface IRemoteKernels {
   restart(id: string): Promise<void>;
   rename(id: string, name: string): Promise<void>;
   terminate(id: string): Promise<void>;
+  /** Set the whole reservation, from the start of the runtime; `null` for no end. */
+  setLease(id: string, lease_s: number | null): Promise<void>;
+  /** What a launch can cost; `undefined` stands for the environment's own reservation. */
+  estimate(environment: string, lease_s?: number | null): Promise<IEstimate>;
+  /** Write an environment of the user's; it is there when the promise resolves. */
+  saveEnvironment(name: string, settings: object): Promise<void>;
+  deleteEnvironment(name: string): Promise<void>;
   getLogs(id: string, offset: number, limit: number): Promise<ILogPage>;
 }
 
@@ -99,6 +144,13 @@ export namespace CommandIDs {
   export const terminate = 'remote-kernels:terminate';
   export const showLogs = 'remote-kernels:show-logs';
   export const openNotebook = 'remote-kernels:open-notebook';
+  export const extend = 'remote-kernels:extend';
+  export const addEnvironment = 'remote-kernels:add-environment';
+  export const editEnvironment = 'remote-kernels:edit-environment';
+  export const duplicateEnvironment = 'remote-kernels:duplicate-environment';
+  export const deleteEnvironment = 'remote-kernels:delete-environment';
+  export const createVolume = 'remote-kernels:create-volume';
+  export const deleteVolume = 'remote-kernels:delete-volume';
 }
 
 /** The domain under which our texts are translated. */

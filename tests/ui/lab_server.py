@@ -30,9 +30,37 @@ c.RemoteKernels.environments = {
         "resources": {"memory": "400MiB"},
     },
     "queued": {"display_name": "Queued (remote)", "provider": "queueing"},
+    "box": {
+        "display_name": "Box (remote)",
+        "description": "For what takes long.",
+        "provider": "local",
+        "credits_per_hour": 6,
+        "default_lease_s": 1800,
+        "max_lease_s": 7200,
+        "resources": {"cpu": 1},
+        "max_resources": {"cpu": 2},
+        "example_notebook": "examples/start.ipynb",
+    },
 }
 c.RemoteKernels.stop_grace_s = 1.0
+c.RemoteKernels.credits_budget = 50.0
 """
+# The example notebook of the environment "box".
+EXAMPLE = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "first",
+            "metadata": {},
+            "outputs": [],
+            "source": "'from the ' + 'example'",
+        }
+    ],
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
 # News are fetched from the internet, and their toast covers the page.
 PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 # JupyterLab gives up on a completion after 1 s, which the first one of a kernel may need on a
@@ -117,8 +145,9 @@ class LabServer:
 
     def shut_down_sessions(self) -> None:
         """End all notebooks' kernels, and those without a notebook."""
-        for session in self.api("GET", "/api/sessions"):
-            self.api("DELETE", f"/api/sessions/{session['id']}")
+        # Several may share one kernel, and all of them go when it does.
+        while sessions := self.api("GET", "/api/sessions"):
+            self.api("DELETE", f"/api/sessions/{sessions[0]['id']}")
         for kernel in self.api("GET", "/api/kernels"):
             self.api("DELETE", f"/api/kernels/{kernel['id']}")
 
@@ -165,7 +194,9 @@ class LabServer:
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(values))
         write_entry_points(self._doubles)
-        self.root.mkdir()
+        example = self.root / "examples" / "start.ipynb"
+        example.parent.mkdir(parents=True)
+        example.write_text(json.dumps(EXAMPLE))
 
     def _read_log(self) -> None:
         # The pipe must be read until the end, or the server would stand still on a full one.

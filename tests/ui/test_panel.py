@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.ui.lab_server import QUEUE_WORDS
+from tests.ui.panel import (
+    THEMES,
+    accept,
+    action,
+    contrast,
+    field,
+    open_launch_dialog,
+    open_panel,
+    row,
+    toast,
+    use_theme,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -25,39 +36,22 @@ def panel(lab: LabPage) -> Locator:
     return open_panel(lab)
 
 
-def open_panel(lab: LabPage) -> Locator:
-    """Show the panel."""
-    lab.execute("remote-kernels:open-panel")
-    panel = lab.page.get_by_role("region", name="Remote Kernels")
-    expect(panel).to_be_visible()
-    return panel
-
-
-def row(lab: LabPage, runtime_id: str) -> Locator:
-    """Return the row of a runtime."""
-    return lab.page.locator(f'[data-runtime-id="{runtime_id}"]')
-
-
-def action(runtime: Locator, name: str) -> Locator:
-    """Return a button of a row by the begin of its name."""
-    return runtime.get_by_role("button", name=re.compile(f"^{name}"))
-
-
-def toast(lab: LabPage, text: str) -> Locator:
-    """Return the notification with a text."""
-    return lab.page.locator(".Toastify__toast", has_text=text)
-
-
 class TestEnvironments:
     def test_blank_and_environments(self, panel: Locator):
         expect(panel).to_contain_text("No runtimes yet")
-        expect(panel.locator("[data-environment]")).to_have_count(3)
+        names = ["box", "python", "queued", "small"]
+        listed = panel.locator("[data-environment]")
+        expect(listed).to_have_count(len(names))
+        found = [item.get_attribute("data-environment") for item in listed.all()]
+        assert sorted(filter(None, found)) == names
         small = panel.locator('[data-environment="small"]')
         expect(small).to_contain_text(SMALL)
         expect(small).to_contain_text("400 MiB memory")
 
     def test_launch_open_and_terminate(self, lab: LabPage, panel: Locator):
-        panel.get_by_role("button", name=f"Launch {PYTHON}").click()
+        open_launch_dialog(lab)
+        field(lab, "opening").locator("select").select_option("nothing")
+        accept(lab, "Launch")
         runtime = panel.locator(".jp-RemoteKernels-runtime")
         expect(runtime).to_have_count(1)
         expect(runtime).to_contain_text("Running · Idle")
@@ -95,6 +89,7 @@ class TestQueue:
         badge = lab.page.locator(".jp-RemoteKernels-badge")
         expect(badge).to_have_text(f"Queued: {QUEUE_WORDS}")
         badge.click()
+        lab.page.get_by_role("menuitem", name="Show Remote Kernels").click()
         runtime = lab.page.locator(".jp-RemoteKernels-runtime")
         expect(runtime).to_be_focused()
         expect(runtime.locator(".jp-RemoteKernels-state")).to_have_text("Queued")
@@ -109,7 +104,9 @@ class TestQueue:
         expect(badge).to_have_text("Running")
 
     def test_a_launch_shows_its_progress_and_can_be_cancelled(self, lab: LabPage, panel: Locator):
-        panel.get_by_role("button", name="Launch Queued (remote)").click()
+        open_launch_dialog(lab, "queued")
+        field(lab, "opening").locator("select").select_option("nothing")
+        accept(lab, "Launch")
         progress = toast(lab, QUEUE_WORDS)
         expect(progress).to_be_visible()
         runtime = panel.locator(".jp-RemoteKernels-runtime")
@@ -239,7 +236,29 @@ class TestBadge:
         badge = notebook.panel.locator(".jp-RemoteKernels-badge")
         expect(badge).to_have_text("Running")
         badge.click()
+        lab.page.get_by_role("menuitem", name="Show Remote Kernels").click()
         expect(row(lab, notebook.kernel_id)).to_be_focused()
+
+    def test_its_menu_is_used_with_the_keyboard(self, lab: LabPage):
+        notebook = lab.new_notebook()
+        badge = notebook.panel.locator(".jp-RemoteKernels-badge")
+        keyboard = lab.page.keyboard
+        badge.focus()
+        keyboard.press("Enter")
+        menu = lab.page.get_by_role("menu").filter(has_text="Extend Reservation…")
+        expect(menu).to_be_visible()
+        keyboard.press("Escape")
+        expect(menu).to_have_count(0)
+        expect(badge).to_be_focused()
+        keyboard.press("Enter")
+        # The first item is chosen already.
+        keyboard.press("ArrowDown")
+        keyboard.press("Enter")
+        expect(lab.dialog).to_contain_text("Extend Reservation of Python (remote)")
+        expect(field(lab, "mode").locator("select")).to_be_focused()
+        keyboard.press("Escape")
+        expect(lab.dialog).to_have_count(0)
+        expect(badge).to_be_focused()
 
     def test_none_for_a_local_kernel(self, lab: LabPage):
         notebook = lab.new_notebook("python3")
@@ -276,43 +295,12 @@ def test_no_answer_and_retry(lab: LabPage, panel: Locator):
     expect(panel).to_contain_text("No runtimes yet")
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_texts_can_be_read(lab: LabPage, theme: str):
     notebook = lab.new_notebook()
-    lab.execute("apputils:change-theme", theme=theme)
-    lab.page.wait_for_function(
-        "name => document.body.dataset.jpThemeName === name && "
-        "getComputedStyle(document.body).getPropertyValue('--jp-layout-color1') !== ''",
-        arg=theme,
-    )
+    use_theme(lab, theme)
     open_panel(lab)
     mine = row(lab, notebook.kernel_id)
     expect(mine.locator(".jp-RemoteKernels-usage")).to_be_visible()
     for name in ("title", "state", "usage", "link"):
-        contrast = mine.locator(f".jp-RemoteKernels-{name}").evaluate(_CONTRAST)
-        assert contrast >= 4.5, name
-
-
-# WCAG's contrast of an element's text with the first opaque background behind it.
-_CONTRAST = """
-element => {
-  const parse = text => (text.match(/[\\d.]+/g) ?? []).map(Number);
-  const channel = value => {
-    const part = value / 255;
-    return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  };
-  const luminance = rgb =>
-    0.2126 * channel(rgb[0]) + 0.7152 * channel(rgb[1]) + 0.0722 * channel(rgb[2]);
-  let behind = element;
-  let back = [255, 255, 255];
-  for (; behind; behind = behind.parentElement) {
-    const color = parse(getComputedStyle(behind).backgroundColor);
-    if (color.length === 3 || color[3] === 1) { back = color; break; }
-  }
-  const front = parse(getComputedStyle(element).color);
-  const alpha = front.length === 4 ? front[3] : 1;
-  const seen = [0, 1, 2].map(i => front[i] * alpha + back[i] * (1 - alpha));
-  const [light, dark] = [luminance(seen), luminance(back)].sort((a, b) => b - a);
-  return (light + 0.05) / (dark + 0.05);
-}
-"""
+        assert contrast(mine.locator(f".jp-RemoteKernels-{name}")) >= 4.5, name

@@ -8,15 +8,7 @@ import {
   isComing,
   memoryShare
 } from '../format';
-import { makeRuntime } from './runtime';
-
-const trans = {
-  __: (text: string, ...args: unknown[]) =>
-    args.reduce<string>(
-      (result, arg, index) => result.replace(`%${index + 1}`, String(arg)),
-      text
-    )
-} as unknown as Parameters<typeof describeState>[1];
+import { makeRuntime, trans } from './runtime';
 
 const runtime = makeRuntime;
 

@@ -1,4 +1,5 @@
-import type { IExit, IRemoteKernelsApi, IRuntime } from '../api';
+import type { IEnvironment, IExit, IRemoteKernelsApi, IRuntime } from '../api';
+import { ServerClock } from '../clock';
 import { RemoteKernelsError, SERVER_EXTENSION_MISSING } from '../errors';
 import { RemoteKernels } from '../model';
 import { makeRuntime } from './runtime';
@@ -7,6 +8,7 @@ import { makeRuntime } from './runtime';
 class FakeServer {
   readonly runtimes = new Map<string, IRuntime>();
   readonly asked: string[] = [];
+  readonly environments: IEnvironment[] = [];
   failure: RemoteKernelsError | null = null;
 
   put(...runtimes: IRuntime[]): void {
@@ -20,7 +22,10 @@ class FakeServer {
       }
       return [...this.runtimes.values()];
     },
-    listEnvironments: async () => [],
+    listEnvironments: async () => ({
+      environments: this.environments,
+      problems: []
+    }),
     getRuntime: async (id: string) => {
       this.asked.push(id);
       const found = this.runtimes.get(id);
@@ -47,7 +52,7 @@ describe('RemoteKernels', () => {
   beforeEach(() => {
     jest.useFakeTimers();
     server = new FakeServer();
-    model = new RemoteKernels(server.api);
+    model = new RemoteKernels(server.api, new ServerClock());
   });
 
   afterEach(() => {

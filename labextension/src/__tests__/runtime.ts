@@ -1,4 +1,6 @@
-import type { IRuntime } from '../api';
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { IEnvironment, IRuntime } from '../api';
 
 /** An idle runtime, with changes. */
 export function makeRuntime(changes: Partial<IRuntime> = {}): IRuntime {
@@ -30,6 +32,55 @@ export function makeRuntime(changes: Partial<IRuntime> = {}): IRuntime {
     connections: 0,
     notebooks: [],
     exit: null,
+    lease_s: null,
+    expires_at: null,
+    credits_per_hour: 0,
+    credits: 0,
+    persistent: false,
+    volumes: [],
     ...changes
   };
 }
+
+const NO_LIMITS = { cpu: null, memory_bytes: null, gpu: null };
+
+/** An environment without limits, with changes. */
+export function makeEnvironment(
+  changes: Partial<IEnvironment> = {}
+): IEnvironment {
+  return {
+    name: 'python',
+    display_name: 'Python (remote)',
+    description: '',
+    kernel_name: 'remote-python',
+    kind: 'platform',
+    language: 'python',
+    provider: 'local',
+    argv: [],
+    options: {},
+    resources: NO_LIMITS,
+    max_resources: NO_LIMITS,
+    credits_per_hour: 0,
+    paused_credits_per_hour: 0,
+    default_lease_s: null,
+    max_lease_s: null,
+    lease_policy: 'terminate',
+    silence_policy: 'terminate',
+    example_notebook: null,
+    warm: 0,
+    fork: true,
+    env_allowed: [],
+    env: {},
+    volume: { path: '~/persistent', default: false },
+    ...changes
+  };
+}
+
+/** Texts in English, with their arguments put in. */
+export const trans = {
+  __: (text: string, ...args: unknown[]) =>
+    args.reduce<string>(
+      (result, arg, index) => result.replace(`%${index + 1}`, String(arg)),
+      text
+    )
+} as unknown as TranslationBundle;

@@ -1,12 +1,16 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import { MenuSvg, ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
+import { formatCountdown } from '../amounts';
 import type { ExecutionState, IRuntime } from '../api';
-import { describeBadge } from '../format';
-import { stateIcons } from '../icons';
+import { describeBadge, formatTime } from '../format';
+import { stateIcons, timeIcon, timeShortIcon } from '../icons';
+import { WARNINGS_S } from '../reservations';
 import { CommandIDs } from '../tokens';
 import type { IViewContext } from './common';
+import { useTimeLeft } from './countdown';
 
 const KERNEL_PREFIX = 'remote-';
 
@@ -83,19 +87,36 @@ function isExecutionState(status: string): status is ExecutionState {
   return status === 'idle' || status === 'busy';
 }
 
+/** What can be done from the badge. */
+const MENU = [
+  CommandIDs.openPanel,
+  CommandIDs.extend,
+  null,
+  CommandIDs.interrupt,
+  CommandIDs.restart,
+  CommandIDs.showLogs,
+  null,
+  CommandIDs.terminate
+];
+
 function Badge(props: {
   context: IViewContext;
   runtime: IRuntime;
 }): React.JSX.Element {
-  const { commands, trans } = props.context;
+  const { remoteKernels, commands, trans } = props.context;
   const { runtime } = props;
   const state = describeBadge(runtime, trans);
-  const Icon = stateIcons[state.kind].react;
+  const left = useTimeLeft(runtime, remoteKernels.clock);
+  const isShort = left !== null && left <= WARNINGS_S[0] * 1000;
+  const StateIcon = stateIcons[state.kind].react;
+  const TimeIcon = isShort ? timeShortIcon : timeIcon;
   const isQueued = state.kind === 'queued';
   const title = [
     runtime.name,
     isQueued ? '' : state.detail,
-    trans.__('Show in the Kernels panel')
+    runtime.expires_at && left !== null
+      ? trans.__('Ends at %1', formatTime(runtime.expires_at))
+      : ''
   ]
     .filter(text => !!text)
     .join('\n');
@@ -104,14 +125,55 @@ function Badge(props: {
       type="button"
       className="jp-RemoteKernels-badge"
       data-state={state.kind}
+      data-short={isShort || undefined}
       title={title}
+      aria-haspopup="menu"
       aria-label={trans.__('Remote kernel: %1', state.label)}
-      onClick={() =>
-        void commands.execute(CommandIDs.openPanel, { runtime_id: runtime.id })
-      }
+      onClick={event => openMenu(commands, runtime, event.currentTarget)}
     >
-      <Icon tag="span" className="jp-RemoteKernels-icon" />
-      <span aria-live="polite">{state.label}</span>
+      <StateIcon tag="span" className="jp-RemoteKernels-icon" />
+      <span className="jp-RemoteKernels-badgeState" aria-live="polite">
+        {state.label}
+      </span>
+      {left !== null && (
+        <span className="jp-RemoteKernels-badgeTime">
+          <TimeIcon.react tag="span" className="jp-RemoteKernels-icon" />
+          <span
+            className="jp-RemoteKernels-countdown"
+            role="timer"
+            aria-live="off"
+          >
+            {trans.__('%1 left', formatCountdown(left, trans))}
+          </span>
+        </span>
+      )}
     </button>
   );
+}
+
+/** Open the menu of the badge below it; the focus comes back when it is closed. */
+function openMenu(
+  commands: CommandRegistry,
+  runtime: IRuntime,
+  badge: HTMLElement
+): void {
+  const menu = new MenuSvg({ commands });
+  menu.addClass('jp-ThemedContainer');
+  for (const command of MENU) {
+    if (command === null) {
+      menu.addItem({ type: 'separator' });
+    } else if (commands.hasCommand(command)) {
+      menu.addItem({ command, args: { runtime_id: runtime.id } });
+    }
+  }
+  menu.aboutToClose.connect(() => {
+    // The toolbar sends a focus that comes from elsewhere to the item that had it last.
+    (document.activeElement as HTMLElement | null)?.blur();
+    badge.focus();
+  });
+  // Only after the command was found: an item that is chosen closes the menu first.
+  menu.aboutToClose.connect(() => requestAnimationFrame(() => menu.dispose()));
+  const { left, bottom } = badge.getBoundingClientRect();
+  menu.open(left, bottom);
+  menu.activateNextItem();
 }

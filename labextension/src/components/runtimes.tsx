@@ -1,18 +1,22 @@
 import { closeIcon, ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import type { IConnectedDocument, IRuntime } from '../api';
+import { formatCountdown, formatCredits } from '../amounts';
+import type { IRuntime } from '../api';
 import {
   asSentences,
   describeState,
   describeUsage,
-  isComing,
+  formatTime,
   memoryShare,
   type IStateText
 } from '../format';
 import { stateIcons } from '../icons';
+import { WARNINGS_S } from '../reservations';
 import { CommandIDs } from '../tokens';
 import { Blank, CommandButton, Obstacle, type IViewContext } from './common';
+import { useTimeLeft } from './countdown';
+import { Documents } from './documents';
 
 /** The class that context menus and shortcuts select a row by. */
 export const RUNTIME_CLASS = 'jp-RemoteKernels-runtime';
@@ -20,6 +24,7 @@ export const RUNTIME_CLASS = 'jp-RemoteKernels-runtime';
 /** Those at hand; the context menu has more. */
 const ROW_ACTIONS = [
   CommandIDs.openNotebook,
+  CommandIDs.extend,
   CommandIDs.interrupt,
   CommandIDs.restart,
   CommandIDs.showLogs,
@@ -186,6 +191,7 @@ function RuntimeRow(props: {
           {runtime.name}
         </div>
         <StateLine runtime={runtime} state={state} />
+        <ReservationLine context={props.context} runtime={runtime} />
         <UsageLine context={props.context} runtime={runtime} />
         <ExitNotice
           context={props.context}
@@ -234,6 +240,34 @@ function StateLine(props: {
         </div>
       )}
     </>
+  );
+}
+
+/** What the runtime may still use, and what it has cost. */
+function ReservationLine(props: {
+  context: IViewContext;
+  runtime: IRuntime;
+}): React.JSX.Element | null {
+  const { runtime } = props;
+  const { remoteKernels, trans } = props.context;
+  const left = useTimeLeft(runtime, remoteKernels.clock);
+  const costs = runtime.credits > 0 || runtime.credits_per_hour > 0;
+  if (left === null && !costs) {
+    return null;
+  }
+  return (
+    <div className="jp-RemoteKernels-line jp-RemoteKernels-reservation">
+      {left !== null && (
+        <span
+          className="jp-RemoteKernels-countdown"
+          data-short={left <= WARNINGS_S[0] * 1000 || undefined}
+          title={trans.__('Ends at %1', formatTime(runtime.expires_at ?? ''))}
+        >
+          {trans.__('%1 left', formatCountdown(left, trans))}
+        </span>
+      )}
+      {costs && <span>{formatCredits(runtime.credits, trans)}</span>}
+    </div>
   );
 }
 
@@ -302,63 +336,5 @@ function ExitNotice(props: {
         </button>
       )}
     </div>
-  );
-}
-
-function Documents(props: {
-  context: IViewContext;
-  runtime: IRuntime;
-  tabIndex: number;
-}): React.JSX.Element | null {
-  const { commands, trans } = props.context;
-  const { runtime } = props;
-  if (runtime.notebooks.length === 0) {
-    return isComing(runtime) || runtime.phase !== 'running' ? null : (
-      <div className="jp-RemoteKernels-line">
-        {trans.__('No notebook connected')}
-      </div>
-    );
-  }
-  // As with the actions: only the buttons of the current row are in the way of the Tab key.
-  return (
-    <div className="jp-RemoteKernels-documents">
-      {runtime.notebooks.map(document => (
-        <DocumentLink
-          key={document.session_id}
-          document={document}
-          open={() =>
-            void commands.execute(CommandIDs.openNotebook, {
-              runtime_id: runtime.id,
-              path: document.path
-            })
-          }
-          label={trans.__('Open %1', document.path)}
-          tabIndex={props.tabIndex}
-        />
-      ))}
-    </div>
-  );
-}
-
-function DocumentLink(props: {
-  document: IConnectedDocument;
-  open: () => void;
-  label: string;
-  tabIndex: number;
-}): React.JSX.Element {
-  const { path, name, type } = props.document;
-  if (type !== 'notebook') {
-    return <span title={path}>{name || path}</span>;
-  }
-  return (
-    <button
-      type="button"
-      className="jp-RemoteKernels-link"
-      title={props.label}
-      tabIndex={props.tabIndex}
-      onClick={props.open}
-    >
-      {path.split('/').pop() || name}
-    </button>
   );
 }

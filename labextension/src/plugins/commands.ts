@@ -10,12 +10,7 @@ import {
   nullTranslator,
   type TranslationBundle
 } from '@jupyterlab/translation';
-import {
-  launchIcon,
-  notebookIcon,
-  refreshIcon,
-  stopIcon
-} from '@jupyterlab/ui-components';
+import { notebookIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import type {
   ReadonlyJSONObject,
@@ -23,15 +18,11 @@ import type {
 } from '@lumino/coreutils';
 
 import type { IRuntime } from '../api';
-import {
-  askEnvironment,
-  askName,
-  confirmRestart,
-  confirmTerminate
-} from '../dialogs';
-import { isComing, isLive, isTerminable } from '../format';
+import { askName, confirmRestart, confirmTerminate } from '../dialogs';
+import { isComing, isLive, isRestartable, isTerminable } from '../format';
 import { renameIcon, terminateIcon } from '../icons';
-import { explain, launchWithProgress } from '../launch';
+import { explain } from '../launch';
+import { isReservationOver } from '../reservations';
 import { resolveRuntime, RUNTIME_ARGS, type IRuntimeSources } from '../resolve';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
@@ -70,7 +61,6 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       app.commands.notifyCommandChanged();
     });
     for (const command of [
-      CommandIDs.launch,
       CommandIDs.refresh,
       CommandIDs.openNotebook,
       CommandIDs.interrupt,
@@ -149,7 +139,7 @@ function addRuntimeCommands(context: ICommandContext): void {
     caption: trans.__('Start the kernel anew in its runtime'),
     icon: refreshIcon,
     failure: trans.__('The kernel could not be restarted'),
-    isEnabled: isLive,
+    isEnabled: isRestartable,
     run: runtime => restart(context, runtime)
   });
   addRuntimeCommand(context, CommandIDs.rename, {
@@ -187,16 +177,10 @@ async function restart(
   context: ICommandContext,
   runtime: IRuntime
 ): Promise<void> {
-  const { notebooks, remoteKernels, settings, trans } = context;
-  const mine = await settings?.load(PLUGIN_ID);
-  if (mine?.composite[CONFIRM_RESTART] !== false) {
-    const { accept, ask } = await confirmRestart(runtime, trans);
-    if (!accept) {
-      return;
-    }
-    if (!ask) {
-      await mine?.set(CONFIRM_RESTART, false);
-    }
+  const { notebooks, remoteKernels } = context;
+  // After the end of a reservation nothing is left that could be lost.
+  if (!isReservationOver(runtime) && !(await mayRestart(context, runtime))) {
+    return;
   }
   const panel = notebooks?.find(
     ({ sessionContext }) => sessionContext.session?.kernel?.id === runtime.id
@@ -210,6 +194,22 @@ async function restart(
   } else {
     await remoteKernels.restart(runtime.id);
   }
+}
+
+/** Ask, unless the user does not want to be asked. */
+async function mayRestart(
+  { settings, trans }: ICommandContext,
+  runtime: IRuntime
+): Promise<boolean> {
+  const mine = await settings?.load(PLUGIN_ID);
+  if (mine?.composite[CONFIRM_RESTART] === false) {
+    return true;
+  }
+  const { accept, ask } = await confirmRestart(runtime, trans);
+  if (accept && !ask) {
+    await mine?.set(CONFIRM_RESTART, false);
+  }
+  return accept;
 }
 
 function addOpenNotebook(context: ICommandContext): void {
@@ -253,45 +253,5 @@ function addGeneralCommands(context: ICommandContext): void {
     icon: refreshIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     execute: () => remoteKernels.refresh()
-  });
-  commands.addCommand(CommandIDs.launch, {
-    label: trans.__('Launch Runtime…'),
-    caption: trans.__('Start a runtime of an environment'),
-    icon: launchIcon,
-    isEnabled: () => remoteKernels.environments.length > 0,
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: {
-          environment: {
-            type: 'string',
-            description: 'Which environment; without it the user is asked.'
-          },
-          name: { type: 'string', description: 'The name of the runtime.' }
-        }
-      }
-    },
-    execute: async args => {
-      const { environments } = remoteKernels;
-      const environment = args.environment
-        ? environments.find(({ name }) => name === args.environment)
-        : await askEnvironment(environments, trans);
-      if (!environment) {
-        return null;
-      }
-      const openNotebook = (runtimeId: string): void => {
-        void commands.execute(CommandIDs.openNotebook, {
-          runtime_id: runtimeId
-        });
-      };
-      const showLogs = (runtimeId: string): void => {
-        void commands.execute(CommandIDs.showLogs, { runtime_id: runtimeId });
-      };
-      return launchWithProgress(
-        { remoteKernels, trans, openNotebook, showLogs },
-        environment,
-        args.name as string | undefined
-      );
-    }
   });
 }

@@ -8,6 +8,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { IExit } from '../api';
 import { asSentences } from '../format';
+import { isReservationOver } from '../reservations';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 const CAUSE_CLASS = 'jp-RemoteKernels-cause';
@@ -36,18 +37,23 @@ export const exitsPlugin: JupyterFrontEndPlugin<void> = {
         return;
       }
       const cause = asSentences(exit.message, exit.hint);
-      Notification.error(trans.__('%1: %2', runtime.name, cause), {
-        autoClose: false,
-        actions: [
-          {
-            label: trans.__('Show Log'),
-            callback: () =>
-              void app.commands.execute(CommandIDs.showLogs, {
-                runtime_id: runtime.id
-              })
-          }
-        ]
+      const message = trans.__('%1: %2', runtime.name, cause);
+      const offer = (label: string, command: string): Notification.IAction => ({
+        label,
+        callback: () =>
+          void app.commands.execute(command, { runtime_id: runtime.id })
       });
+      if (isReservationOver(runtime)) {
+        Notification.warning(message, {
+          autoClose: false,
+          actions: [offer(trans.__('Restart'), CommandIDs.restart)]
+        });
+      } else {
+        Notification.error(message, {
+          autoClose: false,
+          actions: [offer(trans.__('Show Log'), CommandIDs.showLogs)]
+        });
+      }
     });
 
     // JupyterLab says only that the kernel died; the cause goes into the same dialog.

@@ -5,6 +5,7 @@ import type {
 import type { Event, Kernel, Session } from '@jupyterlab/services';
 import { Poll } from '@lumino/polling';
 
+import { ServerClock } from '../clock';
 import { RemoteKernels, RUNTIME_EVENT_SCHEMA } from '../model';
 import { createApi } from '../rest';
 import { IRemoteKernels } from '../tokens';
@@ -23,7 +24,9 @@ export const modelPlugin: JupyterFrontEndPlugin<IRemoteKernels> = {
   provides: IRemoteKernels,
   activate: (app: JupyterFrontEnd): IRemoteKernels => {
     const { serviceManager } = app;
-    const model = new RemoteKernels(createApi(serviceManager.serverSettings));
+    const clock = new ServerClock();
+    const api = createApi(serviceManager.serverSettings, clock);
+    const model = new RemoteKernels(api, clock);
     const poll = new Poll({
       name: 'jupyter-remote-kernels:model',
       auto: false,
@@ -39,11 +42,8 @@ export const modelPlugin: JupyterFrontEndPlugin<IRemoteKernels> = {
     });
 
     const onEvent = (_: unknown, event: Event.Emission): void => {
-      if (event.schema_id !== RUNTIME_EVENT_SCHEMA) {
-        return;
-      }
-      if (typeof event.runtime_id === 'string') {
-        model.invalidate(event.runtime_id);
+      if (event.schema_id === RUNTIME_EVENT_SCHEMA) {
+        takeEvent(model, event);
       }
     };
     // JupyterLab asks for the running kernels anyway; what they show costs us nothing.
@@ -85,3 +85,26 @@ export const modelPlugin: JupyterFrontEndPlugin<IRemoteKernels> = {
     return model;
   }
 };
+
+/** Read again what an event is about. */
+function takeEvent(model: RemoteKernels, event: Event.Emission): void {
+  const { action, runtime_id, warning_s } = event;
+  if (action === 'environments') {
+    void model.refreshEnvironments();
+    return;
+  }
+  if (action === 'volumes') {
+    model.volumes.invalidate();
+    return;
+  }
+  if (typeof runtime_id !== 'string' || !runtime_id) {
+    return;
+  }
+  if (typeof warning_s === 'number') {
+    model.warnOfLease({ runtimeId: runtime_id, warning_s });
+  }
+  if (action === 'phase' || action === 'lease') {
+    model.usage.invalidate();
+  }
+  model.invalidate(runtime_id);
+}

@@ -14,21 +14,25 @@ import type { Message } from '@lumino/messaging';
 import type { AccordionPanel } from '@lumino/widgets';
 
 import type { IViewContext } from '../components/common';
-import { EnvironmentsView } from '../components/environments';
 import { RuntimesView } from '../components/runtimes';
 import { remoteKernelsIcon } from '../icons';
+import { IKernelsPanel, type IPanelSection } from '../panel';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 const PANEL_ID = 'jp-RemoteKernels-panel';
 
+/** What an unfolded section needs to be of any use, in pixels. */
+const LEAST_HEIGHT = 120;
+
 /** After Running Terminals and Kernels, before the extension manager. */
 const PANEL_RANK = 250;
 
-/** The side panel: runtimes above, environments below. */
-class KernelsPanel extends SidePanel {
+/** The side panel: runtimes above, what plugins add below. */
+class KernelsPanel extends SidePanel implements IKernelsPanel {
   constructor(context: IViewContext, translator: ITranslator) {
     super({ translator });
-    const { commands, remoteKernels, trans } = context;
+    const { remoteKernels, trans } = context;
+    this._context = context;
     this._remoteKernels = remoteKernels;
     this.id = PANEL_ID;
     this.addClass('jp-RemoteKernels-panel');
@@ -36,29 +40,44 @@ class KernelsPanel extends SidePanel {
     this.title.caption = trans.__('Remote Kernels');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Remote Kernels'));
-
+    this._accordion.expansionToggled.connect(this._onToggled, this);
     this._runtimes = new RuntimesView(context);
-    const runtimes = new PanelWithToolbar();
-    runtimes.id = `${PANEL_ID}-runtimes`;
-    runtimes.title.label = trans.__('Runtimes');
-    runtimes.addWidget(this._runtimes);
-    runtimes.toolbar.addItem(
-      'refresh',
-      new CommandToolbarButton({
+    this.addSection({
+      id: 'runtimes',
+      title: trans.__('Runtimes'),
+      content: this._runtimes,
+      rank: 0,
+      actions: [
+        {
+          command: CommandIDs.refresh,
+          caption: trans.__('Refresh Remote Kernels')
+        }
+      ]
+    });
+  }
+
+  addSection(section: IPanelSection): void {
+    const { commands } = this._context;
+    const panel = new PanelWithToolbar();
+    panel.id = `${PANEL_ID}-${section.id}`;
+    panel.title.label = section.title;
+    panel.addWidget(section.content);
+    for (const { command: id, caption } of section.actions ?? []) {
+      const button = new CommandToolbarButton({
         commands,
-        id: CommandIDs.refresh,
+        id,
         label: '',
-        caption: trans.__('Refresh Remote Kernels')
-      })
-    );
-
-    const environments = new PanelWithToolbar();
-    environments.id = `${PANEL_ID}-environments`;
-    environments.title.label = trans.__('Environments');
-    environments.addWidget(new EnvironmentsView(context));
-
-    this.addWidget(runtimes);
-    this.addWidget(environments);
+        caption
+      });
+      panel.toolbar.addItem(id, button);
+    }
+    const after = this._sections.findIndex(({ rank }) => rank > section.rank);
+    const index = after === -1 ? this._sections.length : after;
+    this._sections.splice(index, 0, section);
+    this.insertWidget(index, panel);
+    if (section.isCollapsed) {
+      this._accordion.collapse(index);
+    }
   }
 
   /** Bring a runtime into view and put the focus on it. */
@@ -68,8 +87,7 @@ class KernelsPanel extends SidePanel {
 
   protected override onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
-    // The list that grows gets the larger part, until the user moves the border.
-    (this.content as AccordionPanel).setRelativeSizes([2, 1]);
+    this._share();
   }
 
   protected override onAfterShow(msg: Message): void {
@@ -80,6 +98,31 @@ class KernelsPanel extends SidePanel {
     }
   }
 
+  private get _accordion(): AccordionPanel {
+    return this.content as AccordionPanel;
+  }
+
+  /** A section that is unfolded for the first time would get no height at all. */
+  private _onToggled(_: AccordionPanel, index: number): void {
+    const widget = this._accordion.widgets[index];
+    const size = this._accordion.relativeSizes()[index] ?? 0;
+    const height = size * this._accordion.node.clientHeight;
+    if (this.isAttached && !widget.isHidden && height < LEAST_HEIGHT) {
+      this._share();
+    }
+  }
+
+  /** Share the height: the list that grows gets the larger part, until the user moves a border. */
+  private _share(): void {
+    this._accordion.setRelativeSizes(
+      this._sections.map(({ rank }, index) =>
+        this._accordion.widgets[index].isHidden ? 0 : rank === 0 ? 2 : 1.5
+      )
+    );
+  }
+
+  private readonly _context: IViewContext;
+  private readonly _sections: IPanelSection[] = [];
   private readonly _remoteKernels: IRemoteKernels;
   private readonly _runtimes: RuntimesView;
 }
@@ -87,19 +130,20 @@ class KernelsPanel extends SidePanel {
 /**
  * Adds the Kernels panel to the left side.
  */
-export const panelPlugin: JupyterFrontEndPlugin<void> = {
+export const panelPlugin: JupyterFrontEndPlugin<IKernelsPanel> = {
   id: 'jupyter-remote-kernels:panel',
-  description: 'Adds the panel of runtimes and environments.',
+  description: 'Adds the panel of runtimes.',
   autoStart: true,
   requires: [IRemoteKernels],
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
+  provides: IKernelsPanel,
   activate: (
     app: JupyterFrontEnd,
     remoteKernels: IRemoteKernels,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     translator: ITranslator | null
-  ): void => {
+  ): IKernelsPanel => {
     const { commands, shell } = app;
     const given = translator ?? nullTranslator;
     const trans = given.load(TRANSLATION_DOMAIN);
@@ -133,5 +177,6 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       command: CommandIDs.openPanel,
       category: trans.__('Remote Kernels')
     });
+    return panel;
   }
 };

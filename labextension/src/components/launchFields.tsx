@@ -1,0 +1,340 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { UseSignal } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { formatDuration, formatNumber } from '../amounts';
+import type { IEnvironment, IEstimate, IVolume } from '../api';
+import { RemoteKernelsError } from '../errors';
+import type { Form } from '../form';
+import { asSentences, describeResources, formatBytes } from '../format';
+import {
+  canHaveNoEnd,
+  describeEstimate,
+  leaseOf,
+  mostAllowed,
+  possibleOpenings,
+  type ILaunchValues,
+  type IOpenings,
+  type Opening
+} from '../launchForm';
+import type { IRemoteKernels } from '../tokens';
+import {
+  Checkbox,
+  DurationField,
+  Field,
+  Group,
+  SelectField,
+  TextField
+} from './fields';
+
+/** Typing is over after this long; only then is the server asked what it would cost. */
+const ESTIMATE_AFTER_MS = 200;
+
+/** The volume of a launch that asks for storage and names none. */
+const DEFAULT_VOLUME = 'persistent';
+
+/** Below this path a runtime sees the volumes that it has asked for by name. */
+const NAMED_VOLUMES_PATH = '~/volumes';
+
+/** What the fields of the launch dialog need. */
+export interface ILaunchFieldsProps {
+  readonly remoteKernels: IRemoteKernels;
+  readonly form: Form<ILaunchValues>;
+  readonly trans: TranslationBundle;
+  readonly openings: IOpenings & { readonly currentName: string };
+  /** What to fill in when another environment is chosen. */
+  readonly startValues: (environment: IEnvironment) => ILaunchValues;
+}
+
+/** The fields of the launch dialog. */
+export function LaunchFields(props: ILaunchFieldsProps): React.JSX.Element {
+  const { remoteKernels, form, trans } = props;
+  const { values, problems } = form;
+  const environment = remoteKernels.findEnvironment(values.environment);
+  const choose = (name: string): void => {
+    const chosen = remoteKernels.findEnvironment(name);
+    if (chosen) {
+      form.update({ ...props.startValues(chosen), name: values.name });
+    }
+  };
+  return (
+    <>
+      <SelectField
+        name="environment"
+        label={trans.__('Environment')}
+        problems={problems}
+        value={values.environment}
+        options={remoteKernels.environments.map(({ name, display_name }) => ({
+          value: name,
+          label: display_name
+        }))}
+        onChange={choose}
+        hint={environment && <About environment={environment} trans={trans} />}
+      />
+      <TextField
+        name="name"
+        label={trans.__('Name')}
+        problems={problems}
+        value={values.name}
+        placeholder={environment?.display_name}
+        onChange={name => form.update({ name })}
+      />
+      {environment && <Fields {...props} environment={environment} />}
+    </>
+  );
+}
+
+type FieldsProps = ILaunchFieldsProps & { readonly environment: IEnvironment };
+
+function Fields(props: FieldsProps): React.JSX.Element {
+  const { form, trans, environment, openings } = props;
+  const labels: Record<Opening, string> = {
+    notebook: trans.__('A new notebook'),
+    console: trans.__('A new console'),
+    example: trans.__('The example notebook'),
+    current: trans.__('The current notebook, %1', openings.currentName),
+    nothing: trans.__('Nothing')
+  };
+  const { opening } = form.values;
+  return (
+    <>
+      <LeaseField {...props} />
+      <StorageField {...props} />
+      <SelectField
+        name="opening"
+        label={trans.__('Open')}
+        problems={form.problems}
+        value={opening}
+        options={possibleOpenings(environment, openings).map(value => ({
+          value,
+          label: labels[value]
+        }))}
+        onChange={value => form.update({ opening: value as Opening })}
+        hint={
+          opening === 'current' &&
+          trans.__('The kernel that it has now will be shut down.')
+        }
+      />
+      <ResourceFields {...props} />
+    </>
+  );
+}
+
+function About(props: {
+  environment: IEnvironment;
+  trans: TranslationBundle;
+}): React.JSX.Element {
+  const { environment, trans } = props;
+  const facts = [
+    environment.provider,
+    describeResources(environment.resources, trans)
+  ].filter(text => !!text);
+  return (
+    <>
+      {environment.description && (
+        <div className="jp-RemoteKernels-description">
+          {environment.description}
+        </div>
+      )}
+      <div>{facts.join(' · ')}</div>
+    </>
+  );
+}
+
+function LeaseField(props: FieldsProps): React.JSX.Element {
+  const { form, trans, environment } = props;
+  const { values, problems } = form;
+  const longest = environment.max_lease_s;
+  return (
+    <DurationField
+      name="lease"
+      label={trans.__('Time reservation')}
+      problems={problems}
+      value={values.lease}
+      disabled={!values.hasEnd}
+      trans={trans}
+      onChange={lease => form.update({ lease })}
+      hint={
+        <>
+          <Cost {...props} />
+          {longest !== null && (
+            <div>{trans.__('At most %1.', formatDuration(longest, trans))}</div>
+          )}
+        </>
+      }
+    >
+      {canHaveNoEnd(environment) && (
+        <Checkbox
+          name="noEnd"
+          label={trans.__('No end')}
+          checked={!values.hasEnd}
+          onChange={noEnd =>
+            form.update({ hasEnd: !noEnd, lease: values.lease })
+          }
+        />
+      )}
+    </DurationField>
+  );
+}
+
+function Cost(props: FieldsProps): React.JSX.Element {
+  const { form, trans, environment, remoteKernels } = props;
+  const lease_s = leaseOf(form.values);
+  const [estimate, error] = useEstimate(
+    remoteKernels,
+    environment.name,
+    lease_s
+  );
+  const problem = estimate?.problem;
+  // The line is always there, so that nothing moves when the answer comes.
+  return (
+    <div className="jp-RemoteKernels-cost" aria-live="polite">
+      {estimate ? describeEstimate(estimate, lease_s, trans) : '\u00a0'}
+      {problem && (
+        <div className="jp-RemoteKernels-fieldError">
+          {asSentences(problem.detail || problem.title, problem.hint)}
+        </div>
+      )}
+      {error && <div>{asSentences(error.message)}</div>}
+    </div>
+  );
+}
+
+/** What a launch would cost; `null` until the server has said so. */
+export function useEstimate(
+  remoteKernels: IRemoteKernels,
+  environment: string,
+  lease_s: number | null | undefined
+): [IEstimate | null, RemoteKernelsError | null] {
+  const [estimate, setEstimate] = React.useState<IEstimate | null>(null);
+  const [error, setError] = React.useState<RemoteKernelsError | null>(null);
+  React.useEffect(() => {
+    let isCurrent = true;
+    const ask = async (): Promise<void> => {
+      let found: IEstimate | null = null;
+      let problem: RemoteKernelsError | null = null;
+      try {
+        found = await remoteKernels.estimate(environment, lease_s);
+      } catch (reason) {
+        problem = RemoteKernelsError.from(reason);
+      }
+      if (isCurrent) {
+        setEstimate(found);
+        setError(problem);
+      }
+    };
+    const isReadable = lease_s === null || !!lease_s;
+    const timer = isReadable
+      ? setTimeout(() => void ask(), ESTIMATE_AFTER_MS)
+      : undefined;
+    if (!isReadable) {
+      setEstimate(null);
+    }
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [remoteKernels, environment, lease_s]);
+  return [estimate, error];
+}
+
+function StorageField(props: FieldsProps): React.JSX.Element {
+  const { remoteKernels, form, trans, environment } = props;
+  const { volumes } = remoteKernels;
+  React.useEffect(() => void volumes.refresh(), [volumes]);
+  return (
+    <UseSignal signal={volumes.changed}>
+      {() => (
+        <Field
+          name="volumes"
+          label={trans.__('Persistent storage')}
+          problems={form.problems}
+          hint={trans.__('What is kept there outlives the runtime.')}
+        >
+          {control => (
+            <div role="group" aria-label={trans.__('Persistent storage')}>
+              <Checkbox
+                name="persistent"
+                label={trans.__('As %1', environment.volume.path)}
+                checked={form.values.persistent}
+                id={control.id}
+                isInvalid={control['aria-invalid']}
+                onChange={persistent => form.update({ persistent })}
+              />
+              <VolumeChoice {...props} />
+            </div>
+          )}
+        </Field>
+      )}
+    </UseSignal>
+  );
+}
+
+/** Those that can be chosen besides the default one. */
+function namedVolumes(remoteKernels: IRemoteKernels): IVolume[] {
+  const all = remoteKernels.volumes.value ?? [];
+  return all.filter(({ name }) => name !== DEFAULT_VOLUME);
+}
+
+function VolumeChoice(props: FieldsProps): React.JSX.Element | null {
+  const { remoteKernels, form, trans } = props;
+  const chosen = form.values.volumes;
+  const toggle = (name: string, isChosen: boolean): void => {
+    const others = chosen.filter(volume => volume !== name);
+    form.update({ volumes: isChosen ? [...others, name] : others });
+  };
+  return (
+    <>
+      {namedVolumes(remoteKernels).map(({ name, size_bytes }) => (
+        <Checkbox
+          key={name}
+          name={`volume-${name}`}
+          label={[
+            trans.__('As %1', `${NAMED_VOLUMES_PATH}/${name}`),
+            size_bytes === null ? '' : `(${formatBytes(size_bytes)})`
+          ].join(' ')}
+          checked={chosen.includes(name)}
+          onChange={isChosen => toggle(name, isChosen)}
+        />
+      ))}
+    </>
+  );
+}
+
+function ResourceFields(props: FieldsProps): React.JSX.Element {
+  const { form, trans, environment } = props;
+  const { values, problems } = form;
+  const most = (
+    key: 'cpu' | 'memory_bytes' | 'gpu',
+    format: (value: number) => string
+  ): string => {
+    const limit = mostAllowed(environment, key);
+    return limit === null
+      ? trans.__('No limit.')
+      : trans.__('At most %1.', format(limit));
+  };
+  const field = (
+    name: 'cpu' | 'memory' | 'gpu',
+    label: string,
+    hint: string
+  ): React.JSX.Element => (
+    <TextField
+      name={name}
+      label={label}
+      problems={problems}
+      isNumber={name !== 'memory'}
+      value={values[name]}
+      hint={hint}
+      onChange={value => form.update({ [name]: value })}
+    />
+  );
+  return (
+    <Group label={trans.__('Resources')}>
+      <div className="jp-RemoteKernels-columns">
+        {field('cpu', trans.__('CPU'), most('cpu', formatNumber))}
+        {field('memory', trans.__('Memory'), most('memory_bytes', formatBytes))}
+        {field('gpu', trans.__('GPU'), most('gpu', formatNumber))}
+      </div>
+    </Group>
+  );
+}
