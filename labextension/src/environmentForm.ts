@@ -306,11 +306,19 @@ function writeOptions(options: Readonly<Record<string, unknown>>): string {
 /** Say which field a refusal is about, and why. */
 export function explainEnvironment(error: unknown): Problems {
   const refusal = RemoteKernelsError.from(error);
-  const text = asSentences(refusal.message, refusal.hint);
+  const text = asSentences(withoutPlace(refusal), refusal.hint);
   // A key such as `options.host` has no field of its own; its table has one.
   let key = (refusal.key ?? '').replace('memory_bytes', 'memory');
   while (key && !FIELDS.has(key)) {
     key = key.includes('.') ? key.slice(0, key.lastIndexOf('.')) : '';
   }
   return { [key]: text };
+}
+
+/** The reason alone: which environment and which key it is about can be seen. */
+function withoutPlace({ message, key }: RemoteKernelsError): string {
+  const reason = message.replace(/^environment '[^']*': /, '');
+  return key && reason.startsWith(`${key}: `)
+    ? reason.slice(key.length + 2)
+    : reason;
 }

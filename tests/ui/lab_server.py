@@ -19,6 +19,7 @@ from jupyter_remote_kernels.testing.doubles import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 CONFIG = """\
@@ -62,7 +63,7 @@ EXAMPLE = {
     "nbformat_minor": 5,
 }
 # News are fetched from the internet, and their toast covers the page.
-PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+DISABLED = ("@jupyterlab/apputils-extension:announcements",)
 # JupyterLab gives up on a completion after 1 s, which the first one of a kernel may need on a
 # machine that is busy with other tests.
 SETTINGS = {"completer-extension/manager": {"providerTimeout": 20_000}}
@@ -81,9 +82,11 @@ class LabServer:
         Where configuration, data and notebooks are put.
     config : str
         The content of ``jupyter_server_config.py``.
+    disabled : sequence of str
+        Plugins of the page that are switched off.
     """
 
-    def __init__(self, directory: Path, config: str = CONFIG) -> None:
+    def __init__(self, directory: Path, config: str = CONFIG, disabled: Sequence[str] = ()) -> None:
         self.root = directory / "notebooks"
         self.data_dir = directory / "data"
         self.log_path = directory / "server.log"
@@ -92,6 +95,7 @@ class LabServer:
         self._doubles = directory / "doubles"
         self._queue = directory / "queue"
         self._config = config
+        self._page_config = {"disabledExtensions": dict.fromkeys((*DISABLED, *disabled), True)}
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read_log, daemon=True)
@@ -187,7 +191,7 @@ class LabServer:
     def _write_config(self) -> None:
         pages = self._directory / "config" / "labconfig"
         pages.mkdir(parents=True)
-        (pages / "page_config.json").write_text(json.dumps(PAGE_CONFIG))
+        (pages / "page_config.json").write_text(json.dumps(self._page_config))
         (pages.parent / "jupyter_server_config.py").write_text(self._config)
         for name, values in SETTINGS.items():
             path = self._directory / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,7 +68,9 @@ class TestEditor:
         # What only the server knows to be wrong is told beside its field as well.
         control(lab, "provider").fill("nowhere")
         accept(lab, "Save")
-        expect(field(lab, "provider").get_by_role("alert")).to_contain_text("nowhere")
+        expect(field(lab, "provider").get_by_role("alert")).to_have_text(
+            re.compile(r"^There is no provider 'nowhere'")
+        )
         expect(control(lab, "provider")).to_be_focused()
         expect(control(lab, "provider")).to_have_attribute("aria-invalid", "true")
         control(lab, "provider").fill("local")

@@ -47,7 +47,7 @@ class TestUsage:
         expect(figure(usage, "Reserved")).not_to_have_text(before or "")
         runtimes = usage.get_by_role("table", name="Runtimes")
         mine = runtimes.get_by_role("row", name="Paid for")
-        expect(mine).to_contain_text("box · goes on")
+        expect(mine).to_contain_text("Box (remote) · goes on")
         expect(runtimes.get_by_role("row", name="Total")).to_be_visible()
         days = usage.get_by_role("table", name="Days")
         expect(days.get_by_role("row")).to_have_count(3)

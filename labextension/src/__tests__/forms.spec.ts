@@ -110,6 +110,15 @@ describe('the environment editor', () => {
     expect(explainEnvironment(error)).toEqual({ [field]: 'No.' });
   });
 
+  it('says the reason of a refusal without the place that can be seen', () => {
+    const error = new RemoteKernelsError({
+      status: 400,
+      detail: "environment 'box': provider: there is none",
+      key: 'provider'
+    });
+    expect(explainEnvironment(error)).toEqual({ provider: 'There is none.' });
+  });
+
   it('finds a free name for a copy', () => {
     expect(copyName('gpu', new Set())).toBe('gpu-copy');
     expect(copyName('gpu', new Set(['gpu-copy']))).toBe('gpu-copy2');

@@ -333,7 +333,9 @@ function ResourceFields(props: FieldsProps): React.JSX.Element {
       <div className="jp-RemoteKernels-columns">
         {field('cpu', trans.__('CPU'), most('cpu', formatNumber))}
         {field('memory', trans.__('Memory'), most('memory_bytes', formatBytes))}
-        {field('gpu', trans.__('GPU'), most('gpu', formatNumber))}
+        {/* Where nobody has said how many there are, there is none to ask for. */}
+        {mostAllowed(environment, 'gpu') !== null &&
+          field('gpu', trans.__('GPU'), most('gpu', formatNumber))}
       </div>
     </Group>
   );

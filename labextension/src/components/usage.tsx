@@ -55,7 +55,7 @@ function Usage(props: { context: IViewContext }): React.JSX.Element {
   return (
     <div className="jp-RemoteKernels-report">
       <Budget report={value} trans={trans} />
-      <RuntimeTable report={value} trans={trans} />
+      <RuntimeTable report={value} trans={trans} context={props.context} />
       <DayTable report={value} trans={trans} />
     </div>
   );
@@ -115,8 +115,14 @@ function share(part: number, whole: number): string {
   return `${Math.min(100, (100 * part) / whole)}%`;
 }
 
-function RuntimeTable(props: IReportProps): React.JSX.Element {
+function RuntimeTable(
+  props: IReportProps & { context: IViewContext }
+): React.JSX.Element {
   const { report, trans } = props;
+  // The ledger outlives environments: of those that are gone, the name is left.
+  const nameOf = (environment: string): string =>
+    props.context.remoteKernels.findEnvironment(environment)?.display_name ??
+    environment;
   return (
     <Table
       caption={trans.__('Runtimes')}
@@ -125,7 +131,10 @@ function RuntimeTable(props: IReportProps): React.JSX.Element {
       rows={report.runtimes.map(runtime => ({
         key: runtime.runtime_id,
         label: runtime.name,
-        detail: [runtime.environment, runtime.living ? trans.__('goes on') : '']
+        detail: [
+          nameOf(runtime.environment),
+          runtime.living ? trans.__('goes on') : ''
+        ]
           .filter(text => !!text)
           .join(' · '),
         seconds: runtime.seconds,
