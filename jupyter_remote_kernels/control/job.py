@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
-import re
-import shutil
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels import __version__
-from jupyter_remote_kernels.errors import ProviderError, RemoteKernelsError
+from jupyter_remote_kernels.control.job_files import (
+    make_private_directory,
+    read_ending,
+    read_kernel_log,
+    remove_directory,
+    remove_sockets,
+)
+from jupyter_remote_kernels.errors import LinkError, ProviderError, RemoteKernelsError
 from jupyter_remote_kernels.link.agent_client import AgentClient
 from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
-from jupyter_remote_kernels.protocol.settings import ENDING_FILE, SOCKET_LINK, AgentSettings
+from jupyter_remote_kernels.protocol.settings import ENDING_FILE, AgentSettings
 from jupyter_remote_kernels.providers.base import (
     Checkpoint,
     JobSpec,
@@ -31,7 +33,6 @@ from jupyter_remote_kernels.providers.registry import load_provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.services import Services
@@ -44,7 +45,6 @@ _STOP_RETRY_FIRST_S = 1.0
 _STOP_RETRY_LAST_S = 60.0
 # Longer than the agent gives its kernel to answer.
 _CLAIM_LIMIT_S = 8.0
-_SOCKET_FOLDER = re.compile(r"jrk-[0-9a-f]{16}")
 
 
 class JobKeeper:
@@ -130,6 +130,23 @@ class JobKeeper:
         if self.checkpoint is None:
             raise ProviderError("the job has not been submitted")
         return await self.provider.endpoint(self.checkpoint)
+
+    async def read_log(self, offset: int, limit: int) -> tuple[bytes, int]:
+        """Return a page of the runtime's log and the log's whole size, in bytes.
+
+        From the agent; where that is gone from the file it has left, and else the last lines
+        that the engine knows.
+        """
+        link = self._driver.link
+        if link is not None:
+            with contextlib.suppress(LinkError):
+                return await link.client.read_log(offset, limit)
+        directory = self._services.job_directory(self._driver.record.job_name)
+        page = await asyncio.to_thread(read_kernel_log, directory, offset, limit)
+        if page is not None:
+            return page
+        whole = (self.status.log_tail if self.status else "").encode()
+        return whole[offset : offset + limit], len(whole)
 
     def stop(self) -> None:
         """Begin to stop the job; its end is told as an event."""
@@ -323,54 +340,6 @@ async def stop_all(record: RuntimeRecord, grace_s: float) -> bool:
     for checkpoint in [*found, *known] or [{"label": record.label}]:
         await provider.stop(checkpoint, grace_s)
     return bool(found)
-
-
-def make_private_directory(path: Path) -> None:
-    """Make a directory that only its owner can read; what is in it already stays."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.chmod(path, 0o700)
-
-
-def remove_directory(path: Path) -> None:
-    """Remove a runtime's directory; it may be gone already."""
-    remove_sockets(path)
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def remove_sockets(path: Path) -> None:
-    """Remove the folder of sockets that an agent had to make elsewhere, if there is one."""
-    link = path / SOCKET_LINK
-    with contextlib.suppress(OSError):  # no such link: the directory's path was short enough
-        folder = os.readlink(link)
-        # The kernel could have put any other path there, by mistake or not.
-        if _SOCKET_FOLDER.fullmatch(os.path.basename(folder)):
-            shutil.rmtree(folder, ignore_errors=True)
-        link.unlink()
-
-
-@dataclass(frozen=True)
-class RecordedEnding:
-    """What an agent wrote down when it ended by itself.
-
-    Attributes
-    ----------
-    cause : ExitCause
-        Why.
-    age_s : float
-        How long its runtime had lived, in seconds.
-    """
-
-    cause: ExitCause
-    age_s: float
-
-
-def read_ending(directory: Path) -> RecordedEnding | None:
-    """Return what the agent of a job wrote down about its end; None when there is nothing."""
-    try:
-        data = json.loads((directory / ENDING_FILE).read_text())
-        return RecordedEnding(ExitCause.from_json(data["cause"]), float(data["age_s"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # the kernel can write there, too, and write anything
 
 
 def provider_bug(error: Exception) -> ExitCause:

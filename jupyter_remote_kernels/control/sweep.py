@@ -13,7 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control import owners
-from jupyter_remote_kernels.control.job import read_ending, remove_directory, stop_all
+from jupyter_remote_kernels.control.job import stop_all
+from jupyter_remote_kernels.control.job_files import read_ending, remove_directory
 from jupyter_remote_kernels.control.warm import discard
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 from jupyter_remote_kernels.model.records import ExitCause, Owner, RuntimeRecord

@@ -18,7 +18,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.control.job import make_spec, remove_directory, stop_all
+from jupyter_remote_kernels.control.job import make_spec, stop_all
+from jupyter_remote_kernels.control.job_files import remove_directory
 from jupyter_remote_kernels.errors import InvalidInput, LaunchFailed, RemoteKernelsError
 from jupyter_remote_kernels.link.agent_client import AgentClient
 from jupyter_remote_kernels.model.records import KernelCommand, Owner, RuntimeRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitlets import Dict, Enum, Float, List, TraitError, validate
+from traitlets import Dict, Enum, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import Configurable
 
 from jupyter_remote_kernels.control.launch import ControlSettings
@@ -52,7 +52,13 @@ class RemoteKernelsConfig(Configurable):
     )
 
     user_limits = Dict(
-        {},
+        default_value={},
+        per_key_traits={
+            "runtimes": Int(),
+            "cpu": Float(),
+            "memory": Union([Int(), Unicode()]),
+            "gpu": Int(),
+        },
         config=True,
         help="""What all living runtimes of a user may have together: runtimes (how many), cpu,
         memory and gpu. Without a limit on one, nobody counts it.""",

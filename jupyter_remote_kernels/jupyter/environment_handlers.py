@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_remote_kernels.errors import InvalidEnvironment, InvalidInput
+from jupyter_remote_kernels.errors import InvalidEnvironment
 from jupyter_remote_kernels.jupyter import requests
 from jupyter_remote_kernels.jupyter.problems import describe_problem, http_status
 from jupyter_remote_kernels.jupyter.rest_handler import RemoteKernelsHandler
@@ -56,8 +56,7 @@ class EnvironmentHandler(_EnvironmentHandler):
     @authorized
     async def put(self, name: str) -> None:
         body = requests.parse_body(self.request.body)
-        if not self.request.body.strip():
-            raise InvalidInput("the body is missing", reason="missing_body")
+        requests.check_present(self.request.body)
         # What GET answers can be sent back: these two are its own words for the name.
         for key, value in (("name", name), ("kernel_name", KERNEL_PREFIX + name)):
             if body.pop(key, value) != value:

@@ -66,6 +66,8 @@ class RuntimeHandler(RemoteKernelsHandler):
     @web.authenticated
     @authorized
     async def patch(self, runtime_id: str) -> None:
+        self.runtimes.find(runtime_id)
+        requests.check_present(self.request.body)
         body = self.read_body({"name", "tag", "lease_s"})
         fields: dict[str, Any] = {}
         if "name" in body:

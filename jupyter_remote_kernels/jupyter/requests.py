@@ -30,7 +30,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     """
     if len(body) > BODY_LIMIT_BYTES:
         raise InvalidInput("the request is larger than 1 MiB", reason="body_too_large")
-    if not body.strip():
+    if not body:
         return {}
     try:
         value = json.loads(body)
@@ -39,6 +39,18 @@ def parse_body(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput("the body must be a JSON object", reason="not_an_object")
     return value
+
+
+def check_present(body: bytes) -> None:
+    """Refuse a request without a body, where it would mean nothing.
+
+    Raises
+    ------
+    InvalidInput
+        When there is none.
+    """
+    if not body:
+        raise InvalidInput("the body is missing", reason="missing_body")
 
 
 def check_keys(body: Mapping[str, Any], allowed: set[str]) -> None:

@@ -45,6 +45,8 @@ class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Called by tornado for every failed request."""
         error = kwargs.get("exc_info", (None, None, None))[1]
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._allowed_methods()))
         if isinstance(error, errors.RemoteKernelsError):
             status_code = http_status(error)
             self.set_status(status_code)
@@ -61,6 +63,16 @@ class RemoteKernelsHandler(ExtensionHandlerMixin, APIHandler):
             json.dumps(describe_problem(error, status_code)),
             set_content_type="application/problem+json",
         )
+
+    def _allowed_methods(self) -> list[str]:
+        """Return the methods that this route has (RFC 9110, section 10.2.1)."""
+        methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+        own = type(self)
+        return [
+            method
+            for method in methods
+            if getattr(own, method.lower()) is not getattr(web.RequestHandler, method.lower())
+        ]
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Called by tornado before ``write_error``; our own errors are no bugs."""

@@ -184,14 +184,10 @@ class Runtimes:
         return driver
 
     async def read_log(self, runtime_id: str, offset: int, limit: int) -> dict[str, Any]:
-        """Return a page of the runtime's log; from the engine when there is no agent."""
+        """Return a page of the runtime's log."""
         driver = self.find(runtime_id)
         limit = min(max(limit, 1), _LOG_PAGE_BYTES)
-        if driver.link is not None:
-            data, size = await self._plane.run(driver.link.client.read_log(offset, limit))
-        else:
-            whole = (driver.engine.log_tail if driver.engine else "").encode()
-            data, size = whole[offset : offset + limit], len(whole)
+        data, size = await self._plane.run(driver.job.read_log(offset, limit))
         start = min(offset, size)
         return {
             "text": data.decode(errors="replace"),

@@ -76,9 +76,9 @@ class Resources:
         """
         check_keys(data, ("cpu", "memory", "memory_bytes", "gpu"), table)
         memory, size_bytes = data.get("memory"), data.get("memory_bytes")
+        if "memory" in data and "memory_bytes" in data:
+            raise wrong(f"{table}.memory", "there is memory_bytes already")
         if memory is not None:
-            if size_bytes is not None:
-                raise wrong(f"{table}.memory", "there is memory_bytes already")
             size_bytes = parse_size_bytes(memory, f"{table}.memory")
         return cls(
             cpu=read_positive(data, f"{table}.cpu"),

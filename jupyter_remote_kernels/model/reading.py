@@ -96,6 +96,8 @@ def read_whole(data: Mapping[str, Any], key: str, least: int, most: int = LARGES
     value = data.get(_last(key))
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON does not tell 1 from 1.0
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if not is_whole or value < least:
         raise wrong(key, f"must be a whole number above {least - 1}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_remote_kernels.errors import InvalidInput
+from jupyter_remote_kernels.errors import Conflict, InvalidInput
 from jupyter_remote_kernels.model.records import Mount
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def plan_mounts(
     Raises
     ------
     InvalidInput
-        When a name is none, or two would appear in one place.
+        When a name is none.
+    Conflict
+        When two would appear in one place.
     """
     if len(named) > LARGEST_COUNT:
         raise InvalidInput(f"volumes: at most {LARGEST_COUNT} can be seen at once")
@@ -72,5 +74,9 @@ def plan_mounts(
         mounts.append(Mount(check_volume_name(name), f"{NAMED_FOLDER}/{place}"))
     paths = [mount.path for mount in mounts]
     if len(set(paths)) < len(paths):
-        raise InvalidInput("volumes: two of them would appear in the same place")
+        raise Conflict(
+            "volumes: two of them would appear in the same place",
+            reason="volume_clash",
+            hint="Give one of them another name: volume:name.",
+        )
     return tuple(mounts)

@@ -178,7 +178,7 @@ class TestVacantAgent:
         runtime.settle()
         os.kill(runtime.kernel_pid(), signal.SIGKILL)
         runtime.until_phase(Phase.FAILED)
-        assert runtime.driver.record.exit.reason == "job_succeeded"
+        assert runtime.driver.record.exit.reason == "vacant"
         runtime.on(runtime.driver.kernel.restart(runtime.driver.record.command))
         runtime.settle()
         runtime.client.wait_for_ready(timeout=20)

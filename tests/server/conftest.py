@@ -18,6 +18,7 @@ from jupyter_remote_kernels.jupyter.runtimes import EVENT_SCHEMA
 from tests.server.api import Api
 from tests.server.browser import Browser
 from tests.server.processes import labelled_processes
+from tests.server.server_process import start_process
 
 _figures = pytest.StashKey()
 
@@ -202,3 +203,23 @@ def notebook(jp_root_dir):
         return path
 
     return write
+
+
+@pytest.fixture
+def start_server(jp_environ, jp_root_dir, jp_asyncio_loop):
+    """Start a server as a process of its own; ended with the test."""
+    servers = []
+
+    async def start(*arguments):
+        servers.append(await start_process(jp_root_dir, *arguments))
+        return servers[-1]
+
+    yield start
+
+    async def end_all():
+        for server in servers:
+            with contextlib.suppress(ProcessLookupError):
+                server.process.terminate()
+            await server.process.wait()
+
+    jp_asyncio_loop.run_until_complete(end_all())

@@ -3,82 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import re
 import signal
 import sys
 
 import pytest
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server.api import Api
 from tests.server.processes import labelled_processes
-
-TOKEN = "for-the-test"
-
-
-class ServerProcess:
-    """A running ``jupyter server``."""
-
-    def __init__(self, process):
-        self.process = process
-        self.log = []
-        self.api = None
-
-    async def read_until(self, pattern):
-        """Read the server's log up to a line."""
-        while line := (await self.process.stderr.readline()).decode():
-            self.log.append(line)
-            if found := re.search(pattern, line):
-                return found
-        raise AssertionError("".join(self.log))
-
-    async def answers(self):
-        """Tell whether it can be asked already."""
-        try:
-            return await self.api.fetch("GET", "/api/status")
-        except ConnectionRefusedError:
-            return None
-
-    async def end(self, signum):
-        """Send a signal and wait; returns the exit status."""
-        self.process.send_signal(signum)
-        self.log.append((await self.process.stderr.read()).decode())
-        return await self.process.wait()
-
-
-@pytest.fixture
-def start_server(jp_environ, jp_root_dir, jp_asyncio_loop):
-    """Start a server with our extension, as a user does."""
-    servers = []
-
-    async def start():
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser"),
-            *("--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={TOKEN}"),
-            "--ServerApp.jpserver_extensions=jupyter_remote_kernels=True",
-            f"--ServerApp.root_dir={jp_root_dir}",
-            stderr=asyncio.subprocess.PIPE,
-        )
-        server = ServerProcess(process)
-        servers.append(server)
-        url = (await server.read_until(r"http://127\.0\.0\.1:\d+")).group()
-        server.api = Api(AsyncHTTPClient(), url, {"Authorization": f"token {TOKEN}"})
-        while not await server.answers():  # noqa: ASYNC110 - nothing tells when the port is open
-            await asyncio.sleep(0.05)
-        return server
-
-    yield start
-
-    async def end_all():
-        for server in servers:
-            with contextlib.suppress(ProcessLookupError):
-                server.process.terminate()
-            await server.process.wait()
-
-    jp_asyncio_loop.run_until_complete(end_all())
+from tests.server.server_process import TOKEN
 
 
 async def launch(server):

@@ -110,7 +110,7 @@ async def test_wrong_volumes(api):
         (["nothing"], 404),
         (["a:"], 404),
         (["../up"], 400),
-        (["data", "data"], 400),
+        (["data", "data"], 409),
         ([1], 400),
         ("data", 400),
         ([f"v{number}" for number in range(17)], 400),
