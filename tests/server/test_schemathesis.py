@@ -18,7 +18,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.mark.timeout(300)
-async def test_server_keeps_to_its_description(start_server, jp_data_dir):
+async def test_server_keeps_to_its_description(start_server, jp_data_dir, tmp_path):
     server = await start_server(LIMITS)
     base = f"{server.api.base_url}/api/remote-kernels"
     fuzzer = await asyncio.create_subprocess_exec(
@@ -29,6 +29,7 @@ async def test_server_keeps_to_its_description(start_server, jp_data_dir):
         *("--max-examples", str(EXAMPLES), "--seed", "1", "--no-color"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        cwd=tmp_path,  # it writes a report there
     )
     output, _ = await fuzzer.communicate()
     assert fuzzer.returncode == 0, output.decode()
