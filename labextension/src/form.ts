@@ -17,6 +17,11 @@ export class Form<V extends object> {
     return this._problems;
   }
 
+  /** How often something was found to be wrong. */
+  get failures(): number {
+    return this._failures;
+  }
+
   /** Whether what was filled in is on its way to the server. */
   get isBusy(): boolean {
     return this._isBusy;
@@ -45,11 +50,13 @@ export class Form<V extends object> {
 
   fail(problems: Problems): void {
     this._problems = problems;
+    this._failures += 1;
     this._changed.emit();
   }
 
   private readonly _changed = new Signal<this, void>(this);
   private _values: V;
   private _problems: Problems = {};
+  private _failures = 0;
   private _isBusy = false;
 }

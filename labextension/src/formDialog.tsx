@@ -72,6 +72,20 @@ class FormDialog<V extends object, R> extends Dialog<unknown> {
     }
   }
 
+  protected override _evtFocus(event: FocusEvent): void {
+    const { target } = event;
+    if (target instanceof HTMLElement && this.node.contains(target)) {
+      this._focused = target;
+    } else if (this._focused?.isConnected) {
+      // Something below asked for the focus, as the launcher does when it is drawn at last. The
+      // base class would go back to the first field, in the middle of a word.
+      event.stopPropagation();
+      this._focused.focus();
+    } else {
+      super._evtFocus(event);
+    }
+  }
+
   private async _submit(index?: number): Promise<void> {
     const { form, check, submit, explain } = this._options;
     if (form.isBusy) {
@@ -96,27 +110,15 @@ class FormDialog<V extends object, R> extends Dialog<unknown> {
     }
   }
 
-  /** Show what is wrong, and go there. */
+  /** Show what is wrong, unless the user has closed the dialog meanwhile. */
   private _fail(problems: Problems): void {
-    if (this.isDisposed) {
-      return;
+    if (!this.isDisposed) {
+      this._options.form.fail(problems);
     }
-    this._options.form.fail(problems);
-    const focus = (): void => {
-      const field = this.node.querySelector<HTMLElement>(
-        '[aria-invalid="true"]'
-      );
-      const details = field?.closest('details');
-      if (details) {
-        details.open = true;
-      }
-      field?.focus();
-    };
-    // React draws what has changed before the next frame.
-    requestAnimationFrame(focus);
   }
 
   private readonly _options: IFormDialogOptions<V, R>;
+  private _focused: HTMLElement | null = null;
 }
 
 class FormBody<V extends object, R>
@@ -137,15 +139,39 @@ class FormBody<V extends object, R>
     const { form, fields } = this._options;
     return (
       <UseSignal signal={form.changed}>
-        {() => (
-          <div aria-busy={form.isBusy}>
-            {fields()}
-            <FormErrors problems={form.problems} />
-          </div>
-        )}
+        {() => <FormContent form={form}>{fields()}</FormContent>}
       </UseSignal>
     );
   }
 
   private readonly _options: IFormDialogOptions<V, R>;
+}
+
+function FormContent<V extends object>(props: {
+  form: Form<V>;
+  children: React.ReactNode;
+}): React.JSX.Element {
+  const { form, children } = props;
+  const content = React.useRef<HTMLDivElement>(null);
+  const { failures } = form;
+  // Whoever is told that something is wrong gets to the first place where it is.
+  React.useEffect(() => {
+    const field = content.current?.querySelector<HTMLElement>(
+      '[aria-invalid="true"]'
+    );
+    if (failures === 0 || !field) {
+      return;
+    }
+    const details = field.closest('details');
+    if (details) {
+      details.open = true;
+    }
+    field.focus();
+  }, [failures]);
+  return (
+    <div ref={content} aria-busy={form.isBusy}>
+      {children}
+      <FormErrors problems={form.problems} />
+    </div>
+  );
 }

@@ -201,6 +201,14 @@ class TestKeyboard:
         expect(lab.page.locator(".jp-RemoteKernels-runtime")).to_contain_text("From a field")
 
 
+def test_the_focus_stays_when_something_below_asks_for_it(lab: LabPage):
+    open_launch_dialog(lab, "box")
+    control(lab, "name").click()
+    lab.page.evaluate("() => document.querySelector('[data-environment] button').focus()")
+    lab.page.keyboard.type("Not interrupted")
+    expect(control(lab, "name")).to_have_value("Not interrupted")
+
+
 def test_the_last_choices_are_remembered(lab: LabPage):
     open_launch_dialog(lab, "box")
     fill_lease(lab, "50", "minutes")
