@@ -243,6 +243,7 @@ class KernelProcess:
     def _environment(self) -> dict[str, str]:
         env = dict(os.environ)
         env.update(self.env)
+        env.update(self._settings.fixed_env)
         # ipykernel ends itself when this process is gone: no orphan when the agent is killed.
         env["JPY_PARENT_PID"] = str(os.getpid())
         env.pop("JUPYTER_REMOTE_KERNELS_SETTINGS", None)

@@ -315,6 +315,7 @@ def make_spec(record: RuntimeRecord, services: Services, *, is_warm: bool = Fals
         resources=record.environment.resources,
         options=record.environment.options,
         volumes=_find_volumes(record, services.volumes),
+        notes=str(services.notes_directory(record.environment.provider)),
         fork=record.environment.fork,
     )
 

@@ -10,6 +10,7 @@ import os
 import secrets
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_remote_kernels.control.background import BackgroundLoop
@@ -173,6 +174,7 @@ class ControlPlane:
         living = [r.environment.resources for r in records if r.phase not in FINAL_PHASES]
         wanted = environment.resources if resources is None else resources
         check_user(self._settings.user_limits, living, wanted)
+        await self._check_provider(replace(environment, resources=wanted))
         return await self.services.accounts.grant(environment, lease_s)
 
     async def terminate(self, runtime_id: str) -> RuntimeRecord:
@@ -241,7 +243,9 @@ class ControlPlane:
             lease_s = await self.services.accounts.grant(request.environment, request.lease_s)
             record = _make_record(request, self._lock, lease_s)
             warm = self.warm.take(request)
-            if warm is not None:
+            if warm is None:
+                await self._check_provider(request.environment)
+            else:
                 record = record.changed(
                     job_id=warm.id, token=warm.token, checkpoint=warm.checkpoint
                 )
@@ -252,6 +256,11 @@ class ControlPlane:
                     self.background.spawn(discard(warm, self.services), f"discard {warm.id}")
                 raise
         return record
+
+    async def _check_provider(self, environment: Environment) -> None:
+        provider = load_provider(environment.provider)
+        notes = self.services.notes_directory(provider.name)
+        await provider.check(environment.resources, str(notes))
 
     async def _insert(self, record: RuntimeRecord) -> None:
         registry = self.services.registry

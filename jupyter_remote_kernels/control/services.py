@@ -64,6 +64,10 @@ class Services:
         """Return the directory of one runtime's files."""
         return self._run_directory / runtime_id
 
+    def notes_directory(self, provider: str) -> Path:
+        """Return where a provider notes what outlives a job."""
+        return self._run_directory.parent / "notes" / provider
+
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` on the control plane's loop for every change; it must not block."""
         self._listeners.append(listener)

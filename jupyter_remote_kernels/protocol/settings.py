@@ -52,6 +52,8 @@ class AgentSettings:
         The kernel's command with ``{connection_file}``.
     env : mapping
         Variables added for the kernel.
+    fixed_env : mapping
+        Variables that the provider sets for the kernel; nothing else changes them.
     cwd : str or None
         The kernel's working directory; ignored when it does not exist here.
     directory : str
@@ -86,6 +88,7 @@ class AgentSettings:
     argv: list[str]
     directory: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    fixed_env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
@@ -104,6 +107,7 @@ class AgentSettings:
         data = dict(vars(self))
         data["limits"] = dict(vars(self.limits))
         data["env"] = dict(self.env)
+        data["fixed_env"] = dict(self.fixed_env)
         data["cgroup"] = dict(self.cgroup)
         return data
 

@@ -108,6 +108,8 @@ class JobSpec:
         Whether the provider may fork the agent and a Python kernel from a warm process.
     volumes : sequence of VolumeMount
         What the job is to see; only for providers with the capability ``volumes``.
+    notes : str or None
+        A directory for what a provider notes across jobs, shared by all processes of the user.
     """
 
     label: str
@@ -118,6 +120,7 @@ class JobSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     fork: bool = True
     volumes: Sequence[VolumeMount] = ()
+    notes: str | None = None
 
 
 class Provider(abc.ABC):
@@ -154,6 +157,25 @@ class Provider(abc.ABC):
             When the engine refuses; nothing may be left running that ``stop`` with the last
             checkpoint would not find.
         """
+
+    async def check(self, resources: Resources, notes: str) -> None:
+        """Refuse what cannot be had now; called before a launch is committed.
+
+        By default nothing is refused: most engines queue what they cannot give yet.
+
+        Parameters
+        ----------
+        resources : Resources
+            What the job would ask for.
+        notes : str
+            As in :class:`JobSpec`.
+
+        Raises
+        ------
+        LimitExceeded
+            Names the limit, with the scope ``provider``.
+        """
+        del resources, notes
 
     @abc.abstractmethod
     async def poll(self, checkpoints: Sequence[Checkpoint]) -> list[JobStatus]:

@@ -6,8 +6,11 @@ still hold for the job.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.model.environments import Resources
 
+_log = logging.getLogger(__name__)
+_REMOVE_LIMIT_S = 1.0
 _CPU_PERIOD_US = 100_000
 _CPU_QUOTA_LEAST_US = 1_000  # the kernel refuses less
 
@@ -170,6 +175,30 @@ def find(name: str, pids: set[int]) -> Cgroups | None:
     version = min(version for version, _ in paths.values())
     chosen = {key: path for key, (found, path) in paths.items() if found == version}
     return Cgroups(version, chosen.get("memory"), chosen.get("cpu"))
+
+
+def create(groups: Cgroups | None, label: str, resources: Resources) -> Cgroups | None:
+    """Make the groups; without them the job still runs, less limited."""
+    if groups is not None:
+        try:
+            groups.create(resources)
+        except OSError as error:
+            _log.warning("no control group for %s: %s", label, error)
+            groups = None
+    if resources.cpu and (groups is None or groups.cpu is None):
+        _log.warning("the CPU use of %s is not limited: no writable control group", label)
+    return groups
+
+
+async def remove(groups: Cgroups) -> None:
+    """Remove the groups of a job that has ended."""
+    deadline_s = time.monotonic() + _REMOVE_LIMIT_S
+    while not groups.remove():
+        if time.monotonic() > deadline_s:
+            _log.warning("an empty control group stays: %s", groups.directories)
+            return
+        # A process leaves its group a little after it has ended, and nothing tells when.
+        await asyncio.sleep(0.01)
 
 
 @cache

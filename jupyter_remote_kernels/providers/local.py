@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from jupyter_remote_kernels.providers.base import (
     Provider,
 )
 from jupyter_remote_kernels.providers.cgroups import Cgroups
+from jupyter_remote_kernels.providers.gpus import VARIABLE, GpuNotes
 from jupyter_remote_kernels.providers.mounts import VolumeMount, attach, detach
 from jupyter_remote_kernels.providers.nursery import (
     ForkedAgent,
@@ -55,13 +57,12 @@ from jupyter_remote_kernels.providers.spawning import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from jupyter_remote_kernels.model.environments import Environment
+    from jupyter_remote_kernels.model.environments import Environment, Resources
 
 _log = logging.getLogger(__name__)
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _KILL_LIMIT_S = 5.0
-_GROUP_LIMIT_S = 1.0
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 20
 
@@ -110,6 +111,11 @@ class LocalProvider(Provider):
                 keys.append(NurseryKey.make(find_python(each.options), each.env))
         self._nurseries.want(keys)
 
+    async def check(self, resources: Resources, notes: str) -> None:
+        """Refuse GPUs that are not there or not free; see :meth:`Provider.check`."""
+        if resources.gpu:
+            await asyncio.to_thread(lambda: GpuNotes(Path(notes)).check(resources.gpu or 0))
+
     async def start(self, spec: JobSpec) -> AsyncGenerator[Checkpoint, None]:
         """Start an agent; see :meth:`Provider.start`.
 
@@ -127,11 +133,12 @@ class LocalProvider(Provider):
             "host": socket.gethostname(),
             "cgroup": groups.to_json() if groups else None,
             "mounts": [mount.to_json() for mount in spec.volumes],
+            "notes": spec.notes if spec.resources.gpu else None,
         }
         yield checkpoint
-        await asyncio.to_thread(attach, spec.label, spec.volumes)
+        spec = await asyncio.to_thread(_reserve, spec)
         # From here on only a fork waits, and one that is given up half-way ends by itself.
-        groups = _create_groups(groups, spec)
+        groups = cgroups.create(groups, spec.label, spec.resources)
         try:
             with listen() as listener:
                 child = await self._fork(python, spec, groups, listener) or spawn(
@@ -211,9 +218,12 @@ class LocalProvider(Provider):
         self._reap()
         groups = Cgroups.from_json(checkpoint.get("cgroup"))
         if groups is not None:
-            await _remove_groups(groups)
+            await cgroups.remove(groups)
         mounts = [VolumeMount.from_json(item) for item in checkpoint.get("mounts") or ()]
         await asyncio.to_thread(detach, checkpoint["label"], mounts)
+        if checkpoint.get("notes"):
+            gpus = GpuNotes(Path(checkpoint["notes"]), [])
+            await asyncio.to_thread(gpus.give_back, checkpoint["label"])
         self._children.pop(checkpoint["label"], None)
 
     async def endpoint(self, checkpoint: Checkpoint) -> Endpoint:
@@ -340,27 +350,15 @@ def _is_here(checkpoint: Checkpoint) -> bool:
     return checkpoint.get("host") in (None, socket.gethostname())
 
 
-def _create_groups(groups: Cgroups | None, spec: JobSpec) -> Cgroups | None:
-    """Make the groups; without them the job still runs, less limited."""
-    if groups is not None:
-        try:
-            groups.create(spec.resources)
-        except OSError as error:
-            _log.warning("no control group for %s: %s", spec.label, error)
-            groups = None
-    if spec.resources.cpu and (groups is None or groups.cpu is None):
-        _log.warning("the CPU use of %s is not limited: no writable control group", spec.label)
-    return groups
-
-
-async def _remove_groups(groups: Cgroups) -> None:
-    deadline_s = time.monotonic() + _GROUP_LIMIT_S
-    while not groups.remove():
-        if time.monotonic() > deadline_s:
-            _log.warning("an empty control group stays: %s", groups.directories)
-            return
-        # A process leaves its group a little after it has ended, and nothing tells when.
-        await asyncio.sleep(0.01)
+def _reserve(spec: JobSpec) -> JobSpec:
+    """Get the job its volumes and GPUs; returns what its agent has to know."""
+    attach(spec.label, spec.volumes)
+    count = spec.resources.gpu
+    if count is None or spec.notes is None:
+        return spec
+    devices = GpuNotes(Path(spec.notes)).take(spec.label, count)
+    variables = {**spec.agent_settings.get("fixed_env", {}), VARIABLE: ",".join(devices)}
+    return replace(spec, agent_settings={**spec.agent_settings, "fixed_env": variables})
 
 
 def _read_tail(directory: str | None) -> str:

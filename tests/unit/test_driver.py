@@ -325,8 +325,12 @@ def test_stop_gets_a_checkpoint_whose_commit_was_under_way(engine, launch, plane
     # While the stop is being committed, the engine takes one more step, whose commit comes next.
     handle.on(_call(engine.start_gate.set))
     handle.until(lambda driver: plane.services.registry._executor._work_queue.qsize())
+    # The loop stands still until that commit has begun; else it may be cancelled in the queue.
+    standing = threading.Event()
+    held = plane.submit(_call(lambda: (standing.set(), in_commit.wait_reached())))
+    assert standing.wait(LIMIT_S)
     in_stopping.open()
-    in_commit.wait_reached()
+    held.result(LIMIT_S)
     # The start is cancelled while it waits for this commit, which is carried out all the same.
     handle.until(lambda driver: driver.job._starting.done())
     in_commit.open()
