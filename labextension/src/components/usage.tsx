@@ -1,6 +1,4 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
-import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { formatCredits, formatDuration, formatNumber } from '../amounts';
@@ -8,31 +6,8 @@ import type { IUsageReport } from '../api';
 import { asSentences, formatDay } from '../format';
 import { Blank, type IViewContext } from './common';
 
-/** The section of the panel that says what has been used of the budget. */
-export class UsageView extends ReactWidget {
-  constructor(context: IViewContext) {
-    super();
-    this._context = context;
-    this.addClass('jp-RemoteKernels-section');
-  }
-
-  protected override onAfterShow(msg: Message): void {
-    super.onAfterShow(msg);
-    void this._context.remoteKernels.usage.refresh();
-  }
-
-  protected override render(): React.JSX.Element {
-    return (
-      <UseSignal signal={this._context.remoteKernels.usage.changed}>
-        {() => <Usage context={this._context} />}
-      </UseSignal>
-    );
-  }
-
-  private readonly _context: IViewContext;
-}
-
-function Usage(props: { context: IViewContext }): React.JSX.Element {
+/** What has been used of the budget. */
+export function Usage(props: { context: IViewContext }): React.JSX.Element {
   const { remoteKernels, trans } = props.context;
   const { value, error } = remoteKernels.usage;
   if (error && !value) {

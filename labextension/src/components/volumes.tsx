@@ -1,5 +1,3 @@
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
-import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { IVolume } from '../api';
@@ -7,31 +5,10 @@ import { asSentences, formatBytes, formatTime } from '../format';
 import { CommandIDs } from '../tokens';
 import { Blank, CommandButton, type IViewContext } from './common';
 
-/** The section of the panel that lists the user's volumes. */
-export class VolumesView extends ReactWidget {
-  constructor(context: IViewContext) {
-    super();
-    this._context = context;
-    this.addClass('jp-RemoteKernels-section');
-  }
-
-  protected override onAfterShow(msg: Message): void {
-    super.onAfterShow(msg);
-    void this._context.remoteKernels.volumes.refresh();
-  }
-
-  protected override render(): React.JSX.Element {
-    return (
-      <UseSignal signal={this._context.remoteKernels.volumes.changed}>
-        {() => <VolumeList context={this._context} />}
-      </UseSignal>
-    );
-  }
-
-  private readonly _context: IViewContext;
-}
-
-function VolumeList(props: { context: IViewContext }): React.JSX.Element {
+/** The user's volumes. */
+export function VolumeList(props: {
+  context: IViewContext;
+}): React.JSX.Element {
   const { remoteKernels, commands, trans } = props.context;
   const { value, error } = remoteKernels.volumes;
   if (error && !value) {

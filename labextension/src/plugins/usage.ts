@@ -4,7 +4,8 @@ import type {
 } from '@jupyterlab/application';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { UsageView } from '../components/usage';
+import { SectionView } from '../components/section';
+import { Usage } from '../components/usage';
 import { IKernelsPanel } from '../panel';
 import { IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
@@ -28,7 +29,11 @@ export const usagePlugin: JupyterFrontEndPlugin<void> = {
     panel.addSection({
       id: 'usage',
       title: trans.__('Usage'),
-      content: new UsageView({ remoteKernels, commands, trans }),
+      content: new SectionView(
+        { remoteKernels, commands, trans },
+        remoteKernels.usage,
+        Usage
+      ),
       rank: 30,
       isCollapsed: true
     });

@@ -16,7 +16,8 @@ import {
 import { addIcon, deleteIcon } from '@jupyterlab/ui-components';
 
 import { TextField } from '../components/fields';
-import { VolumesView } from '../components/volumes';
+import { SectionView } from '../components/section';
+import { VolumeList } from '../components/volumes';
 import { RemoteKernelsError } from '../errors';
 import { Form, type Problems } from '../form';
 import { showFormDialog } from '../formDialog';
@@ -77,7 +78,11 @@ export const volumesPlugin: JupyterFrontEndPlugin<void> = {
     panel.addSection({
       id: 'volumes',
       title: trans.__('Volumes'),
-      content: new VolumesView({ remoteKernels, commands, trans }),
+      content: new SectionView(
+        { remoteKernels, commands, trans },
+        remoteKernels.volumes,
+        VolumeList
+      ),
       rank: 20,
       actions: [
         {
