@@ -138,8 +138,10 @@ class Pool:
             job = self._ready.pop(0)
             self._wanted.set()
             is_over = job.over.is_set()
-            job.disconnect()
-            job.over.set()
+            try:
+                job.disconnect()
+            finally:
+                job.over.set()  # who waits for that would keep the pool from closing
             if not is_over:
                 return job.record
         return None

@@ -171,8 +171,13 @@ async def test_restart_keeps_directory_and_variables(
     assert text.strip() == f"{jp_root_dir / 'folder'} warm"
 
 
+async def take(pool):
+    """Take one out of the pool; to be run on the control plane's loop, as all of it."""
+    return pool.take()
+
+
 async def test_reservation_begins_with_the_claim(pool, plane):
-    record = pool.take()
+    record = await plane.run(take(pool))
     changed = record.changed(id="mine", job_id=record.id, lease_s=60.0)
     await plane.run(plane.services.registry.insert(changed))
     endpoint = await plane.run(load_provider("local").endpoint(record.checkpoint))
