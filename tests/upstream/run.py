@@ -22,12 +22,15 @@ import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -40,6 +43,8 @@ EXCEPTIONS = HERE / "exceptions.toml"
 _SERVER_OPTIONS = ("-o", "filterwarnings=default", "-o", "markers=flaky")
 _OUR_PROVISIONER = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "remote-kernels"}
 _LAST_WORDS_S = 20.0
+_ONE_TEST_S = 60.0
+_SUITE_S = 900.0
 _SERVER_TESTS = (
     "tests/services/kernels",
     "tests/services/sessions",
@@ -128,7 +133,12 @@ def fetch(package: str) -> Path:
 
 
 def run_suite(
-    suite: Suite, *, stock: bool, tests: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    suite: Suite,
+    *,
+    stock: bool,
+    tests: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    limit_s: float = _SUITE_S,
 ) -> dict[str, str]:
     """Run one suite, or some tests of it, in a process of its own; return test id → outcome."""
     source = fetch(suite.package)
@@ -156,8 +166,10 @@ def run_suite(
         process = subprocess.Popen(
             command, cwd=source, env=environment, stdout=stream, stderr=subprocess.STDOUT
         )
-        _wait(process, outcomes)
+        _wait(process, outcomes, limit_s)
     if not outcomes.exists():
+        if tests and process.returncode < 0:
+            return {}  # it hung, which is not passing
         raise SystemExit(f"{suite.name}: pytest did not finish ({process.returncode}), see {log}")
     found: dict[str, str] = json.loads(outcomes.read_text(encoding="utf-8"))
     counts = ", ".join(f"{n} {what}" for what, n in sorted(_count(found).items()))
@@ -165,17 +177,22 @@ def run_suite(
     return found
 
 
-def _wait(process: subprocess.Popen[bytes], outcomes: Path) -> None:
-    """Wait for pytest; end it when it hangs although its outcomes are written.
+def _wait(process: subprocess.Popen[bytes], outcomes: Path, limit_s: float) -> None:
+    """Wait for pytest; end it when it hangs although its outcomes are written, or for too long.
 
-    A test that fails leaves sockets open, and ZMQ then waits for them at the end of the process.
+    A test that fails leaves sockets open, and ZMQ then waits for them: at the end of the
+    process, or when the manager that it belongs to is collected.
     """
+    deadline_s = time.monotonic() + limit_s
     while process.poll() is None:
         try:
             process.wait(_LAST_WORDS_S)
         except subprocess.TimeoutExpired:
             if outcomes.exists() and time.time() - outcomes.stat().st_mtime > _LAST_WORDS_S:
                 process.terminate()
+            elif time.monotonic() > deadline_s:
+                # Not SIGTERM: it waits inside ZMQ, where Python's handlers are not called.
+                process.kill()
 
 
 def _count(outcomes: dict[str, str]) -> dict[str, int]:
@@ -245,15 +262,23 @@ def check(suite: Suite, par: list[str], causes: dict[tuple[str, str], str]) -> l
     missed = sorted(t for t in par if outcomes.get(t) != "passed" and t not in excepted)
     if missed:
         # Upstream has tests that race with their own kernels. One more try, alone, tells.
-        again = run_suite(suite, stock=False, tests=tuple(missed))
+        again = _run_each(suite, missed)
         for test in missed:
             if again.get(test) == "passed":
                 print(f"  passed at the second try only: {test}", flush=True)
         missed = [test for test in missed if again.get(test) != "passed"]
     problems = [f"{suite.name}: passes with the stock classes only: {test}" for test in missed]
-    alone = run_suite(suite, stock=False, tests=excepted) if excepted else {}
+    alone = _run_each(suite, excepted)
     recovered = [test for test in excepted if alone.get(test) == "passed"]
     return problems + [f"{suite.name}: excepted, but passes: {test}" for test in recovered]
+
+
+def _run_each(suite: Suite, tests: Iterable[str]) -> dict[str, str]:
+    """Run tests, each in a process of its own: what one leaves behind can stop the next."""
+    outcomes: dict[str, str] = {}
+    for test in tests:
+        outcomes |= run_suite(suite, stock=False, tests=(test,), limit_s=_ONE_TEST_S)
+    return outcomes
 
 
 def main() -> int:
