@@ -118,13 +118,13 @@ class TestBudget:
         assert (usage["budget"], usage["used"], usage["left"]) == (100, 0, 100)
         runtime_id = await launch("paid")
         usage = (await api("GET", "/usage")).body
-        assert usage["used"] + usage["reserved"] == pytest.approx(60, abs=2)
-        assert usage["left"] == pytest.approx(40, abs=2)
+        assert usage["used"] + usage["reserved"] == pytest.approx(60, abs=5)
+        assert usage["left"] == pytest.approx(40, abs=8)
         reply = await api("POST", "/runtimes", {"environment": "paid", "lease_s": 50})
         assert (reply.status, reply.body["limit"]["name"]) == (406, "credits")
         # Who names no time gets as much as can be paid for.
         second = (await api("GET", f"/runtimes/{await launch('paid')}")).body
-        assert second["lease_s"] == pytest.approx(40, abs=3)
+        assert second["lease_s"] == pytest.approx(40, abs=8)
         reply = await api("POST", "/runtimes", {"environment": "paid"})
         assert (reply.status, reply.body["limit"]["scope"]) == (406, "user")
         reply = await api("PATCH", f"/runtimes/{runtime_id}", {"lease_s": 90})
@@ -156,7 +156,7 @@ class TestLedger:
         (entry,) = usage["runtimes"]
         assert (entry["runtime_id"], entry["name"]) == (runtime_id, "costly")
         assert (entry["living"], entry["paused_seconds"]) == (False, 0)
-        assert entry["seconds"] == pytest.approx(final["age_s"], abs=1)
+        assert entry["seconds"] == pytest.approx(final["age_s"], abs=3)
         assert entry["credits"] == final["credits"] == charge(3600, entry["seconds"])
         assert usage["used"] == entry["credits"]
         assert sum(day["credits"] for day in usage["days"]) == pytest.approx(entry["credits"])
@@ -167,7 +167,7 @@ class TestLedger:
         await events.until(runtime_id=runtime_id, phase="failed")
         (entry,) = (await api("GET", "/usage")).body["runtimes"]
         assert not entry["living"]
-        assert entry["seconds"] == pytest.approx(2, abs=0.7)
+        assert entry["seconds"] == pytest.approx(2, abs=1.5)
         # A new reservation is a new entry of the same runtime.
         await api("POST", f"/runtimes/{runtime_id}/restart")
         await events.until(action="phase", runtime_id=runtime_id, phase="running")
