@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.model.credits import Budget, LedgerEntry, charge, grant_lease, total
-from jupyter_remote_kernels.model.phases import FINAL_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +72,7 @@ class Accounts:
         now_s = time.time()
         started_s = self._budget.period_started_s(now_s)
         entries = await self._registry.ledger.list(started_s)
-        records = await self._registry.list()
+        records = await self._registry.list_living()
         reserved = sum(_reserved(item, now_s) for item in records if item.id != without)
         return Balance(self._budget, started_s, total(entries), round(reserved, 6), entries)
 
@@ -145,8 +144,6 @@ class Accounts:
 
 
 def _reserved(record: RuntimeRecord, now_s: float) -> float:
-    if record.phase in FINAL_PHASES:
-        return 0.0
     if record.expires_s is not None:
         rest_s = max(0.0, record.expires_s - now_s)
     elif record.lease_s is not None:

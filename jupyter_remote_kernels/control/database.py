@@ -6,15 +6,18 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.control.owners import ensure_private_directory
 from jupyter_remote_kernels.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
+# Runs a method of a table on the registry's thread, for an event loop.
+Run = Callable[..., "Coroutine[Any, Any, Any]"]
 BUSY_TIMEOUT_S = 5.0
 
 _INITIAL = """

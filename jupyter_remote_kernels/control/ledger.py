@@ -9,17 +9,17 @@ calendar has to do.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.control.database import transaction, translated
+from jupyter_remote_kernels.control.database import Run, transaction, translated
 from jupyter_remote_kernels.model.credits import LedgerEntry, total
+from jupyter_remote_kernels.providers.processes import boot_id
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 _COLUMNS = (
     "id, runtime_id, name, environment, kind, credits_per_hour, started_s, boot, started_steady_s,"
@@ -34,7 +34,7 @@ def _steady_s() -> float:
 
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return boot_id()
     except OSError:
         return ""  # then no two readings of the steady clock are ever compared
 
@@ -212,9 +212,6 @@ class Ledger:
             seconds=row.length_s(self._clock),
             is_open=bool(row.is_open),
         )
-
-
-Run = Callable[..., "Coroutine[Any, Any, Any]"]
 
 
 class AsyncLedger:

@@ -170,8 +170,8 @@ class ControlPlane:
         LimitExceeded
             When limits or budget do not allow it.
         """
-        records = await self.services.registry.list()
-        living = [r.environment.resources for r in records if r.phase not in FINAL_PHASES]
+        records = await self.services.registry.list_living()
+        living = [record.environment.resources for record in records]
         wanted = environment.resources if resources is None else resources
         check_user(self._settings.user_limits, living, wanted)
         await self._check_provider(replace(environment, resources=wanted))

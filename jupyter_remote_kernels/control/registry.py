@@ -110,6 +110,11 @@ class Registry:
             ).fetchall()
         return list(_readable(rows))
 
+    def list_living(self) -> Records:
+        """Return the records of runtimes that have not ended; see :meth:`list`."""
+        with translated(self._path):
+            return _living(self._connection)
+
     def update(self, runtime_id: str, **fields: Any) -> RuntimeRecord:
         """Change some fields of a record and return it as it is now.
 
@@ -257,6 +262,10 @@ class AsyncRegistry:
         """Return all records, oldest first."""
         return await self._run(self._registry.list)
 
+    async def list_living(self) -> Records:
+        """Return the records of runtimes that have not ended."""
+        return await self._run(self._registry.list_living)
+
     async def update(self, runtime_id: str, **fields: Any) -> RuntimeRecord:
         """Change some fields of a record; see :meth:`Registry.update`."""
         return await self._run(functools.partial(self._registry.update, runtime_id, **fields))
@@ -308,12 +317,12 @@ def _duplicate(record: RuntimeRecord, error: sqlite3.IntegrityError) -> Conflict
     return Conflict(f"there is a runtime {record.id!r} already", reason="runtime_exists")
 
 
-def _living(connection: sqlite3.Connection) -> Iterator[RuntimeRecord]:
+def _living(connection: sqlite3.Connection) -> Records:
     rows = connection.execute(
-        "SELECT id, document FROM runtimes WHERE phase NOT IN (?, ?)",
+        "SELECT id, document FROM runtimes WHERE phase NOT IN (?, ?) ORDER BY created_s, id",
         tuple(sorted(phase.value for phase in FINAL_PHASES)),
     )
-    return _readable(rows.fetchall())
+    return list(_readable(rows.fetchall()))
 
 
 def _select(connection: sqlite3.Connection, runtime_id: str) -> str | None:

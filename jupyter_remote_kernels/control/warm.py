@@ -292,7 +292,7 @@ class WarmPools:
 
 
 def make_argv(environment: Environment) -> tuple[str, ...]:
-    """Return the command of an environment's kernels, as its kernelspec has it."""
+    """Return the command of an environment's kernels; ipykernel's when it names none."""
     python = str(Path(environment.options.get("python") or sys.executable).expanduser())
     launcher = (python, "-m", "ipykernel_launcher", "-f", "{connection_file}")
     return tuple(environment.argv) or launcher

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jupyter_remote_kernels.control.database import transaction, translated
+from jupyter_remote_kernels.control.database import Run, transaction, translated
 from jupyter_remote_kernels.control.documents import decode, encode
 from jupyter_remote_kernels.errors import RegistryError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from jupyter_remote_kernels.model.records import RuntimeRecord
@@ -71,9 +70,6 @@ class WarmTable:
         """Remove a warm job inside a transaction of the caller; return whether it was there."""
         cursor = self._connection.execute("DELETE FROM warm WHERE id = ?", (job_id,))
         return cursor.rowcount == 1
-
-
-Run = Callable[..., "Coroutine[Any, Any, Any]"]
 
 
 class AsyncWarmTable:

@@ -10,7 +10,6 @@ from jupyter_remote_kernels.errors import Conflict, LimitExceeded
 from jupyter_remote_kernels.jupyter.problems import describe_problem
 from jupyter_remote_kernels.jupyter.views import format_time
 from jupyter_remote_kernels.model.credits import charge, summarize_days, total
-from jupyter_remote_kernels.model.phases import FINAL_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,8 +125,7 @@ class Accounting:
         await asyncio.to_thread(self._plane.services.volumes.delete, name)
 
     async def _living(self) -> Sequence[RuntimeRecord]:
-        records = await self._plane.run(self._plane.list_records())
-        return [record for record in records if record.phase not in FINAL_PHASES]
+        return await self._plane.run(self._plane.services.registry.list_living())
 
 
 def _users(name: str, living: Sequence[RuntimeRecord]) -> list[str]:

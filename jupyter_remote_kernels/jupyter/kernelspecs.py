@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.control.owners import ensure_private_directory
+from jupyter_remote_kernels.control.warm import make_argv
 from jupyter_remote_kernels.jupyter.launch_parameters import describe_parameters
 from jupyter_remote_kernels.model.environments import KERNEL_PREFIX, Environment
 
@@ -42,18 +42,11 @@ def make_kernelspec(environment: Environment) -> dict[str, Any]:
 
     It is served to everybody who may list kernelspecs, so there is no secret in it.
     """
-    python = str(Path(environment.options.get("python") or sys.executable).expanduser())
     carried = environment.to_json()
     del carried["kernel_name"]
-    argv = list(environment.argv) or [
-        python,
-        "-m",
-        "ipykernel_launcher",
-        "-f",
-        "{connection_file}",
-    ]
     return {
-        "argv": argv,
+        # The same command, or no launch would fit what is kept warm for it.
+        "argv": list(make_argv(environment)),
         "display_name": environment.display_name,
         "language": environment.language,
         "interrupt_mode": "signal",

@@ -173,7 +173,7 @@ def look_at(pid: int) -> ProcessInfo | None:
         pid=pid,
         parent_pid=int(fields[1]),
         session_id=int(fields[3]),
-        identity=f"{_boot_id()}/{int(fields[19])}",
+        identity=f"{boot_id()}/{int(fields[19])}",
         is_over=is_over,
     )
 
@@ -266,5 +266,6 @@ def _read_label(pid: int) -> str | None:
 
 
 @cache
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return the name of this host's present run, from its start to its end."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
