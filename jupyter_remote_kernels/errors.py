@@ -6,6 +6,7 @@
     ├── InvalidInput            a request or configuration that cannot be understood
     │   └── InvalidEnvironment  an environment that is written wrongly (names key and reason)
     ├── NotFound                the named thing does not exist
+    │   └── SnapshotNotFound    there is no such snapshot
     ├── Conflict                the thing exists, but its state does not allow this
     │   └── IllegalTransition   a life-cycle event that cannot happen in this phase
     ├── LimitExceeded           asked for more than is allowed
@@ -19,6 +20,13 @@
     │   └── MessageTooLarge     a message over the peer's limit, refused before it is sent
     ├── LaunchFailed            the runtime never came up
     ├── RegistryError           the local database
+    ├── StateError              a kernel's state could not be captured or restored
+    ├── SnapshotError           something about committed state
+    │   ├── SnapshotDamaged     a snapshot is not what was committed (names what is lost)
+    │   └── SnapshotUntrusted   a snapshot that another server has signed
+    ├── StoreError              something about the place where snapshots lie
+    │   ├── StoreUnavailable    the store cannot be used now: unknown, not gone
+    │   └── StoreFull           the store has no room left
     └── AgentError              raised inside the agent process
         ├── VersionMismatch     agent and launcher are of different versions
         └── KernelStartFailed   the kernel's command could not be started
@@ -29,7 +37,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class RemoteKernelsError(Exception):
@@ -188,6 +196,68 @@ class RegistryError(RemoteKernelsError):
     """The local database cannot be used."""
 
     default_reason = "registry_failed"
+
+
+class StateError(RemoteKernelsError):
+    """A kernel's state could not be captured or restored; the reason is the kernel's own."""
+
+    default_reason = "state_failed"
+
+
+class SnapshotNotFound(NotFound):
+    """There is no snapshot of this id."""
+
+    default_reason = "snapshot_not_found"
+
+
+class SnapshotError(RemoteKernelsError):
+    """Something about committed state."""
+
+    default_reason = "snapshot_failed"
+
+
+class SnapshotDamaged(SnapshotError):
+    """A snapshot is not what was committed. What is damaged is never given out.
+
+    Parameters
+    ----------
+    message : str
+        One sentence for the user.
+    names : sequence of str, optional
+        The variables that are lost; empty when nothing of it can be read.
+    **others
+        See :class:`RemoteKernelsError`.
+    """
+
+    default_reason = "snapshot_damaged"
+
+    def __init__(self, message: str, *, names: Sequence[str] = (), **others: Any) -> None:
+        super().__init__(message, **others)
+        self.names = tuple(names)
+
+
+class SnapshotUntrusted(SnapshotError):
+    """A snapshot that another server has signed. To restore it is to run what it says."""
+
+    default_reason = "snapshot_untrusted"
+
+
+class StoreError(RemoteKernelsError):
+    """Something about the place where snapshots lie."""
+
+    default_reason = "store_failed"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be used now. Nothing is known; nothing is gone."""
+
+    default_reason = "store_unavailable"
+
+
+class StoreFull(StoreError):
+    """The store has no room left. What was committed before is untouched."""
+
+    default_reason = "store_full"
 
 
 class AgentError(RemoteKernelsError):

@@ -1,4 +1,4 @@
-"""Reading ZMQ sockets on an asyncio loop; shared by the link and the agent.
+"""Sockets of ZMQ and TCP on an asyncio loop; shared by the link and the agent.
 
 pyzmq's own asyncio sockets make a future per operation, which costs more than everything
 else on the way of a small message. A callback per message is enough here.
@@ -6,17 +6,71 @@ else on the way of a small message. A callback per message is enough here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+import asyncio
+import socket as sockets
+from typing import TYPE_CHECKING, Any, Callable
 
 import zmq
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
 Message = list[bytes]
 # After so many messages the loop gets a turn, so that one noisy kernel cannot starve others.
 _BATCH = 256
+# An idle connection whose other end has vanished is given up after this and three questions.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+
+def keep_alive(connection: sockets.socket) -> None:
+    """Let a TCP connection end by itself when its other end has vanished."""
+    connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(sockets, name):  # not every system can be told so
+            connection.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)
+
+
+async def run_until(work: Coroutine[Any, Any, None], over: asyncio.Future[Any]) -> None:
+    """Run something, but no longer than until something else is done.
+
+    Parameters
+    ----------
+    work : coroutine
+        Cancelled then; what it raises before is raised.
+    over : asyncio.Future
+        The end of any interest in it.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({working, over}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+            if not working.cancelled():
+                working.exception()  # of no interest any more
+
+
+async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run something that must come to its end; who is cancelled meanwhile is so afterwards.
+
+    Parameters
+    ----------
+    work : coroutine
+        What it raises is raised.
+    """
+    working = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait({working})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    working.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 class SocketPump:
@@ -42,6 +96,7 @@ class SocketPump:
         self._on_message = on_message
         self._loop = loop
         self._scheduled = False
+        self._is_paused = False
         self._descriptor: int = socket.getsockopt(zmq.FD)  # type: ignore[assignment]
         loop.add_reader(self._descriptor, self._drain)
         self._schedule()
@@ -58,6 +113,16 @@ class SocketPump:
             return
         # ZMQ's descriptor is edge-triggered: a send may swallow the edge of an arrival.
         self._schedule()
+
+    def pause(self) -> None:
+        """Read no more until :meth:`resume`; what comes waits with its sender."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Read on."""
+        self._is_paused = False
+        if not self.socket.closed:
+            self._schedule()
 
     def close(self, linger_ms: int = 0) -> None:
         """Close the socket; may be called twice.
@@ -80,7 +145,7 @@ class SocketPump:
         self._scheduled = False
         socket = self.socket
         for _ in range(_BATCH):
-            if socket.closed:
+            if socket.closed or self._is_paused:
                 return
             try:
                 # Copying a part is cheaper than keeping track of it, up to many megabytes.

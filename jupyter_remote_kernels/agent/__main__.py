@@ -53,6 +53,7 @@ def reset_signals() -> None:
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored when the server runs under nohup
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 

@@ -28,8 +28,11 @@ _NO_OUTPUT_LIMIT = (
     "__import__('zmq').SNDHWM, 0)))("
     "__import__('ipykernel.kernelapp').kernelapp.IPKernelApp.instance().iopub_thread)"
 )
+_READ_AHEAD = 2
 _PROBE_FIRST_S = 0.05
 _PROBE_LAST_S = 1.0
+# Kernels whose control channel waits for the answer, too, cannot say where the question belongs.
+_QUIET_S = 0.2
 
 
 class KernelChannels:
@@ -62,10 +65,14 @@ class KernelChannels:
         self._on_message = on_message
         self._on_ready = on_ready
         self._signer = Signer(kernel.key.encode())
-        self._composer = Composer("agent-" + os.urandom(8).hex())
+        self._composer = Composer(f"{kernel.marker}-{os.urandom(8).hex()}")
         # Our own requests are recognised by their session in the parent header.
         self._marker = self._composer.session.encode()
+        self._any_marker = kernel.marker.encode()
         self._held: list[tuple[str, list[bytes]]] = []
+        # The kernel's questions, by the id of our own request that shows their place.
+        self._questions: dict[bytes, Message] = {}
+        self._output_count = 0
         self._subscribed = False
         self._info: dict[str, Any] | None = None
         self.is_ready = False
@@ -78,7 +85,7 @@ class KernelChannels:
         self._probe(_PROBE_FIRST_S)
 
     def send(self, channel: str, parts: Sequence[Buffer]) -> None:
-        """Send a client's message to the kernel, now or as soon as the channels are ready.
+        """Send a client's message to the kernel, now or as soon as it may go there.
 
         Raises
         ------
@@ -89,15 +96,30 @@ class KernelChannels:
             raise InvalidInput(f"no message can be sent on {channel!r}", reason="bad_channel")
         if len(parts) < 4:
             raise InvalidInput("a kernel message has at least 4 parts", reason="bad_frame")
-        if self.is_ready:
+        if self._may_go(channel):
             self._forward(channel, parts)
         else:
             self._held.append((channel, [bytes(part) for part in parts]))
+
+    def release(self) -> None:
+        """Send what was held and may go now, in order."""
+        held, self._held = self._held, []
+        for channel, parts in held:
+            self.send(channel, parts)
+
+    def hold_output(self) -> None:
+        """Read no more of the kernel's output; it waits in the kernel then."""
+        self._pumps["iopub"].pause()
+
+    def release_output(self) -> None:
+        """Read on."""
+        self._pumps["iopub"].resume()
 
     def close(self) -> None:
         """Close the sockets."""
         if self._probe_timer is not None:
             self._probe_timer.cancel()
+        self._questions = {}
         for pump in self._pumps.values():
             pump.close()
 
@@ -112,7 +134,7 @@ class KernelChannels:
         # The kernel routes replies and input requests by identity: the same on all channels.
         socket.setsockopt(zmq.IDENTITY, identity)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, _read_ahead(kernel) if channel == "iopub" else 0)
         socket.setsockopt(zmq.SNDHWM, 0)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         if channel == "iopub":
@@ -128,11 +150,42 @@ class KernelChannels:
         parts = message[start:]
         if len(parts) < 4:
             return
+        self._output_count += channel == "iopub"
         if not self.is_ready and self._settle(channel, parts):
             return
         if self._marker in parts[1]:
-            return
-        self._on_message(channel, parts)
+            if channel == "iopub":
+                self._ask(lambda placed: placed in parts[1])
+        elif channel == "stdin":
+            self._place_question(parts)
+        elif channel == "iopub" and self._any_marker in parts[1] and b'"status"' in parts[0]:
+            return  # the kernel is busy with another of our own requests
+        else:
+            self._on_message(channel, parts)
+
+    def _place_question(self, parts: Message) -> None:
+        """Hold a question until all that the kernel put out before it has come.
+
+        They come over different sockets, and output that comes after the question clears it from
+        the cell, or stands below it. What a request on the control channel makes the kernel put
+        out comes after all that it put out before the question.
+        """
+        request = self._composer.compose("kernel_info_request", {})
+        placed = unpack(request[0])["msg_id"].encode()
+        self._questions[placed] = parts
+        self._forward("control", request)
+        self._loop.call_later(_QUIET_S, self._ask_when_quiet, placed, self._output_count)
+
+    def _ask_when_quiet(self, placed: bytes, output_count: int) -> None:
+        if self._output_count == output_count:
+            self._ask(placed.__eq__)
+        elif placed in self._questions:
+            self._loop.call_later(_QUIET_S, self._ask_when_quiet, placed, self._output_count)
+
+    def _ask(self, is_due: Callable[[bytes], bool]) -> None:
+        """Pass on the questions that are due."""
+        for placed in [placed for placed in self._questions if is_due(placed)]:
+            self._on_message("stdin", self._questions.pop(placed))
 
     def _settle(self, channel: str, parts: Message) -> bool:
         """Look for proof that the channels work; return whether the message was for us."""
@@ -155,9 +208,11 @@ class KernelChannels:
         self._lift_output_limit(info)
         # First say so, then deliver: a client must know the kernel before its answers come.
         self._on_ready(info)
-        held, self._held = self._held, []
-        for channel, parts in held:
-            self._forward(channel, parts)
+        self.release()
+
+    def _may_go(self, channel: str) -> bool:
+        # Requests for another thread of the kernel would be answered in the middle of a capture.
+        return self.is_ready and not (channel == "shell" and self._kernel.is_occupied)
 
     def _lift_output_limit(self, info: dict[str, Any]) -> None:
         """Tell an IPython kernel to drop no output, before it runs anything else.
@@ -196,3 +251,14 @@ class KernelChannels:
         self._probe_timer = self._loop.call_later(
             delay_s, self._probe, min(delay_s * 2, _PROBE_LAST_S)
         )
+
+
+def _read_ahead(kernel: KernelProcess) -> int:
+    """Return how many messages of output ZMQ may read before we do; 0 is without a limit.
+
+    They are in our memory and not yet where they can spill. Without a limit of its own, as
+    :meth:`KernelChannels._lift_output_limit` takes it away, the kernel keeps the rest. Any other
+    kernel would drop it.
+    """
+    is_ipython = any("ipykernel" in word for word in kernel.argv)
+    return _READ_AHEAD if is_ipython else 0

@@ -45,7 +45,7 @@ async def claim(session: AgentSession, body: dict[str, Any]) -> None:
     session : AgentSession
         Started warm, and not claimed yet.
     body : dict
-        ``runtime_id``, ``env``, ``cwd``, ``lease_s``, ``silence_s``.
+        ``runtime_id``, ``env``, ``cwd``, ``lease_s``, ``silence_s``, and the two policies.
 
     Raises
     ------
@@ -67,7 +67,12 @@ async def claim(session: AgentSession, body: dict[str, Any]) -> None:
         raise Conflict("no kernel is running", reason="no_kernel")
     # From here on it is taken, whatever happens: a second claim must not get it too.
     session.settings = replace(
-        session.settings, warm=False, runtime_id=runtime_id, silence_s=silence_s
+        session.settings,
+        warm=False,
+        runtime_id=runtime_id,
+        silence_s=silence_s,
+        lease_policy=str(body.get("lease_policy", "terminate")),
+        silence_policy=str(body.get("silence_policy", "terminate")),
     )
     session.kernel.env, session.kernel.cwd = env, cwd
     code = _APPLY.format(arguments=json.dumps([env, cwd]))
@@ -75,7 +80,7 @@ async def claim(session: AgentSession, body: dict[str, Any]) -> None:
         await asyncio.wait_for(_run_silently(session, f"exec({code!r}, {{}})"), _LIMIT_S)
     except asyncio.TimeoutError:
         raise KernelStartFailed("the warm kernel did not answer") from None
-    session.lease.begin(lease_s)
+    session.begin_lease(lease_s)
 
 
 async def _run_silently(session: AgentSession, code: str) -> None:

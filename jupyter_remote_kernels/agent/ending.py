@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.protocol.settings import ENDING_FILE
+from jupyter_remote_kernels.protocol.settings import ENDING_FILE, STATE_LEFT
 
 if TYPE_CHECKING:
     import signal
@@ -45,6 +45,13 @@ def nobody_asked(silence_s: float) -> Ending:
     """Return the ending of a runtime that nobody has contacted for so long."""
     message = f"nobody had contacted it for {describe_duration(silence_s)}"
     return Ending(_cause("silence", message, "Start a new one, or allow a longer silence."))
+
+
+def state_left(ending: Ending) -> Ending:
+    """Return the same ending of a runtime whose state lies beside it now."""
+    message = f"{ending.cause['message']}; its state was saved beside it"
+    hint = "The next Jupyter server in the place of its own takes the state over."
+    return Ending(_cause(STATE_LEFT, message, hint), 0.0)
 
 
 def without_kernel(vacant_s: float) -> Ending:

@@ -10,27 +10,20 @@ import hmac
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from tornado import web, websocket
+from tornado import web
 
 from jupyter_remote_kernels import __version__
-from jupyter_remote_kernels.agent.channels import KernelChannels
 from jupyter_remote_kernels.agent.claiming import claim
 from jupyter_remote_kernels.agent.ending import asked_to_end
-from jupyter_remote_kernels.agent.outbox import Outbox
 from jupyter_remote_kernels.errors import (
     Conflict,
     InvalidInput,
     KernelStartFailed,
+    NotSupported,
     RemoteKernelsError,
 )
-from jupyter_remote_kernels.protocol.frames import (
-    AGENT_CHANNEL,
-    SUBPROTOCOL,
-    decode,
-)
-from jupyter_remote_kernels.protocol.messages import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,12 +34,13 @@ _STATUS: dict[type[RemoteKernelsError], int] = {
     Conflict: 409,
     InvalidInput: 400,
     KernelStartFailed: 500,
+    NotSupported: 501,
 }
 _LOG_PAGE_BYTES = 256 * 1024
 _LONGEST_LEASE_S = 100 * 365 * 86_400
 
 
-class _TokenHandler(web.RequestHandler):
+class TokenHandler(web.RequestHandler):
     """Refuses every request without the token, on every route in the very same way."""
 
     session: AgentSession
@@ -69,7 +63,7 @@ class _TokenHandler(web.RequestHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         body = {"reason": "refused" if status_code == 403 else "error", "message": ""}
         if isinstance(error, RemoteKernelsError):
-            self.set_status(_http_status(error))
+            self.set_status(http_status(error))
             body = {"reason": error.reason, "message": error.message, "hint": error.hint}
         self.finish(body)
 
@@ -78,7 +72,7 @@ class _TokenHandler(web.RequestHandler):
             super().log_exception(typ, value, tb)
 
 
-class AgentHandler(_TokenHandler):
+class AgentHandler(TokenHandler):
     """Base of the HTTP routes."""
 
     def read_body(self) -> dict[str, Any]:
@@ -99,7 +93,8 @@ class AgentHandler(_TokenHandler):
         self.finish(kernel_model(self.session))
 
 
-def _http_status(error: RemoteKernelsError) -> int:
+def http_status(error: RemoteKernelsError) -> int:
+    """Return the status with which an error is answered."""
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
@@ -199,10 +194,19 @@ class StatusHandler(AgentHandler):
 
 
 class LeaseHandler(AgentHandler):
-    """The time reservation: extended or shortened."""
+    """The time reservation: extended or shortened, and what happens at its end."""
 
     def put(self) -> None:
-        lease_s = self.read_body().get("lease_s")
+        body = self.read_body()
+        policy = body.get("policy")
+        if policy is not None:
+            if policy not in ("terminate", "pause"):
+                raise InvalidInput("policy: must be terminate or pause")
+            self.session.set_lease_policy(policy)
+        if "lease_s" not in body and policy is not None:
+            self.finish(self.session.describe()["lease"])
+            return
+        lease_s = body.get("lease_s")
         is_number = isinstance(lease_s, (int, float)) and not isinstance(lease_s, bool)
         # Also refuses NaN, which compares with nothing.
         if lease_s is not None and not (is_number and 0 < lease_s < _LONGEST_LEASE_S):
@@ -242,100 +246,3 @@ class LogHandler(AgentHandler):
         self.set_header("X-Log-Size-Bytes", str(size))
         self.set_header("Content-Type", "application/octet-stream")
         self.finish(data)
-
-
-class ChannelsHandler(_TokenHandler, websocket.WebSocketHandler):
-    """The kernel's channels on one websocket."""
-
-    def initialize(self, session: AgentSession) -> None:
-        super().initialize(session)
-        self._channels: KernelChannels | None = None
-        self._wants_events = False
-        self._outbox = Outbox(session.loop, self._write_chunks)
-
-    def prepare(self) -> None:
-        super().prepare()
-        offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
-        if SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
-            raise web.HTTPError(400)
-
-    def check_origin(self, origin: str) -> bool:
-        # Browsers have no business here: they send an Origin, our link does not.
-        return False
-
-    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
-
-    def open(self, *args: str, **kwargs: str) -> None:
-        # Several small messages answer one cell; waiting for each to be confirmed costs 40 ms.
-        self.set_nodelay(True)
-        self._wants_events = self.get_query_argument("agent_events", "") == "1"
-        self.session.add_client(self)
-
-    def on_close(self) -> None:
-        self.session.remove_client(self)
-        self.disconnect()
-        self._outbox.close()
-
-    def on_message(self, message: Any) -> None:
-        if not isinstance(message, bytes):
-            self.close(1003, "text messages are not understood")
-            return
-        try:
-            channel, parts = decode(message)
-            if self._channels is not None:
-                self._channels.send(channel, parts)
-        except InvalidInput as error:
-            self.close(1007, error.message)
-
-    def reconnect(self) -> None:
-        """Connect to the kernel's present generation."""
-        self.disconnect()
-        self._channels = KernelChannels(
-            self.session.kernel,
-            self.session.context,
-            self._outbox.put,
-            lambda info: self.session.ready(self, info),
-        )
-
-    def disconnect(self) -> None:
-        """Let go of the kernel."""
-        if self._channels is not None:
-            self._channels.close()
-            self._channels = None
-
-    def report(self, event: dict[str, Any]) -> None:
-        """Send an event, when this client asked for them."""
-        if self._wants_events:
-            self._outbox.put(AGENT_CHANNEL, [pack(event)])
-
-    def _write_chunks(self, chunks: list[bytes | memoryview]) -> None:
-        connection = self.ws_connection
-        if connection is None or connection.is_closing():
-            return
-        stream = cast("Any", connection).stream
-        for chunk in chunks:
-            if stream.closed():
-                return
-            stream.write(chunk)
-
-
-def make_routes(session: AgentSession) -> list[tuple[str, Any, dict[str, Any]]]:
-    """Return the routes of one agent."""
-    kernel = r"/api/kernels/([\w-]+)"
-    own = "/api/remote-kernels"
-    table: list[tuple[str, Any]] = [
-        (r"/api/kernels", KernelsHandler),
-        (kernel, KernelHandler),
-        (kernel + r"/(interrupt|restart)", KernelActionHandler),
-        (kernel + r"/channels", ChannelsHandler),
-        (own + "/signal", SignalHandler),
-        (own + "/stop-kernel", StopHandler),
-        (own + "/status", StatusHandler),
-        (own + "/lease", LeaseHandler),
-        (own + "/claim", ClaimHandler),
-        (own + "/metrics", MetricsHandler),
-        (own + "/log", LogHandler),
-        (r"/.*", AgentHandler),
-    ]
-    return [(pattern, handler, {"session": session}) for pattern, handler in table]

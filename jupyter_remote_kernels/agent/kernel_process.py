@@ -81,7 +81,12 @@ class KernelProcess:
         self.cwd: str | None = settings.cwd
         self.generation = 0
         self.tuned = 0  # the generation that was told to drop no output
+        # While its state is read or written, nobody's requests come in between.
+        self.is_occupied = False
         self.key = secrets.token_hex(32)
+        # In the session of all our own requests, whose traces are nobody else's business.
+        self.marker = "agent-" + secrets.token_hex(8)
+        self._calls = 0
         self.started_s = 0.0
         self.exit: dict[str, Any] | None = None
 
@@ -103,6 +108,11 @@ class KernelProcess:
     def socket_url(self, channel: str) -> str:
         """Return the ZMQ address of a channel of the current generation."""
         return f"ipc://{self._socket_prefix()}-{CHANNEL_PORTS[channel]}"
+
+    def state_address(self) -> str:
+        """Return a new path for a socket that the current generation connects to."""
+        self._calls += 1
+        return f"{self._socket_prefix()}-s{self._calls}"
 
     def start(self) -> None:
         """Start the kernel; called again for each restart, after the last one has ended.
@@ -209,6 +219,7 @@ class KernelProcess:
     def _prepare(self) -> KernelLaunch:
         """Begin the next generation."""
         self.generation += 1
+        self.is_occupied = False
         self.exit = None
         self._oom_kills_before = count_oom_kills(self._settings.cgroup)
         connection_file = self._write_connection_file()

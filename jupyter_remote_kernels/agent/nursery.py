@@ -79,6 +79,15 @@ def import_all() -> tuple[list[str], dict[str, str]]:
     return sorted(read), {k: v for k, v in os.environ.items() if before.get(k) != v}
 
 
+def bring_state_code() -> None:
+    """Import what reads and writes a kernel's state: else the first pause has to bring it."""
+    from jupyter_remote_kernels.state.injection import bring
+
+    # Where something is missing for it, there are kernels all the same.
+    with contextlib.suppress(ImportError):
+        bring()
+
+
 def prepare() -> tuple[Inheritance, list[str]]:
     """Make this process worth copying; returns what its children get and what it has read.
 
@@ -96,6 +105,7 @@ def prepare() -> tuple[Inheritance, list[str]]:
     try:
         title = Title()
         read, written = import_all()
+        bring_state_code()
     except Exception as error:  # whatever an import raises, it is told
         raise NurseryFailed(f"{type(error).__name__}: {error}") from error
     threads = len(os.listdir("/proc/self/task"))

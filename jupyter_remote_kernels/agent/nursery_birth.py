@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.agent.kernel_process import KernelLaunch
     from jupyter_remote_kernels.agent.nursery_title import Title
 
+_DESCRIPTORS = 256
+
 
 @dataclass(frozen=True)
 class Inheritance:
@@ -117,6 +119,7 @@ def become_kernel(launch: KernelLaunch, inheritance: Inheritance) -> None:
     log = os.open(launch.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     _redirect(log)
     _keep_descriptors(())
+    _widen_descriptors()
     for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -148,6 +151,24 @@ def replace_environment(environ: Mapping[str, str]) -> None:
         place = sys.path.index(library)
         new = _library(environ)
         sys.path[place : place + 1] = [] if new is None else [new]
+        if new is not None:
+            _move_package(library, new)
+
+
+def _move_package(old: str, new: str) -> None:
+    """Let what is imported or read later be found: the nursery's own folder is gone by then."""
+    package = __name__.partition(".")[0]
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None)
+        if name.partition(".")[0] != package or spec is None:
+            continue
+        spec.origin = (spec.origin or "").replace(old, new, 1)
+        if spec.loader is not None and hasattr(spec.loader, "path"):
+            spec.loader.path = spec.origin
+        if spec.submodule_search_locations is not None:
+            places = [place.replace(old, new, 1) for place in spec.submodule_search_locations]
+            spec.submodule_search_locations[:] = places
+            module.__path__[:] = places
 
 
 def _library(environ: Mapping[str, str]) -> str | None:
@@ -170,6 +191,18 @@ def _redirect(log: int) -> None:
     os.dup2(null, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
+
+
+def _widen_descriptors() -> None:
+    """Have the table of open files grow now, as long as there is one thread.
+
+    Later the system waits for every processor before it lets a thread open the 65th: 5 to 10 ms, of
+    each kernel's first pause, since a kernel without anything has 64.
+    """
+    # Where so many are not allowed, there is no need for them.
+    with contextlib.suppress(OSError):
+        os.dup2(0, _DESCRIPTORS - 1)
+        os.close(_DESCRIPTORS - 1)
 
 
 def _keep_descriptors(kept: Collection[int]) -> None:

@@ -1,11 +1,10 @@
-"""What waits to be written to one websocket, joined so that many messages cost little."""
+"""What waits to be sent to one client, gathered so that many messages cost little."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
 from jupyter_remote_kernels.protocol.frames import encode_head
-from jupyter_remote_kernels.protocol.websocket_frames import coalesce, frame_head
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,9 +16,11 @@ if TYPE_CHECKING:
 _GATHER_S = 0.002
 _LARGE_OUTBOX_BYTES = 256 * 1024
 
+Parts = list["Buffer"]
+
 
 class Outbox:
-    """Frames messages and writes them in their order.
+    """Gathers messages and hands them on in their order.
 
     Every message costs a system call and a wake-up in three processes. Lines that a loop
     prints are gathered for a moment; everything that somebody may wait for leaves at once.
@@ -28,18 +29,16 @@ class Outbox:
     ----------
     loop : asyncio.AbstractEventLoop
         The agent's loop.
-    write : callable
-        Writes chunks of bytes to the websocket's stream.
+    send : callable
+        Gets encoded messages, each as its parts.
     """
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        write: Callable[[list[bytes | memoryview]], None],
+        self, loop: asyncio.AbstractEventLoop, send: Callable[[list[Parts]], None]
     ) -> None:
         self._loop = loop
-        self._write = write
-        self._pending: list[Buffer] = []
+        self._send = send
+        self._pending: list[Parts] = []
         self._pending_bytes = 0
         self._flushed_s = 0.0
         self._timer: asyncio.Handle | None = None
@@ -55,13 +54,25 @@ class Outbox:
         parts : sequence of bytes-like
             Its parts.
         """
-        head = encode_head(channel, parts)
-        size = len(head) + sum(map(len, parts))
-        self._pending += (frame_head(size), head)
-        self._pending += parts
-        self._pending_bytes += size
+        message = [encode_head(channel, parts), *parts]
+        self._pending.append(message)
+        self._pending_bytes += sum(map(len, message))
+        if self._pending_bytes > _LARGE_OUTBOX_BYTES:
+            # Not later: a kernel that floods us would fill the memory before our turn comes.
+            self.flush()
+            return
         can_wait = channel == "iopub" and b'"stream"' in parts[0]
-        self._schedule(urgent=not can_wait or self._pending_bytes > _LARGE_OUTBOX_BYTES)
+        self._schedule(urgent=not can_wait)
+
+    def flush(self) -> None:
+        """Hand on what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._flushed_s = self._loop.time()
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        if pending:
+            self._send(pending)
 
     def close(self) -> None:
         """Forget what waits."""
@@ -76,13 +87,7 @@ class Outbox:
             self._timer.cancel()
         if urgent or self._loop.time() - self._flushed_s > _GATHER_S:
             self._is_urgent = True
-            self._timer = self._loop.call_soon(self._flush)
+            self._timer = self._loop.call_soon(self.flush)
         else:
             self._is_urgent = False
-            self._timer = self._loop.call_later(_GATHER_S, self._flush)
-
-    def _flush(self) -> None:
-        self._timer = None
-        self._flushed_s = self._loop.time()
-        pending, self._pending, self._pending_bytes = self._pending, [], 0
-        self._write(coalesce(pending))
+            self._timer = self._loop.call_later(_GATHER_S, self.flush)

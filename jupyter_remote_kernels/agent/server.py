@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from tornado import httpserver, netutil, web
 
-from jupyter_remote_kernels.agent.handlers import make_routes
+from jupyter_remote_kernels.agent.memory import return_large_blocks
+from jupyter_remote_kernels.agent.routes import make_routes
 from jupyter_remote_kernels.agent.session import AgentSession
+from jupyter_remote_kernels.agent.websocket import ChannelsHandler
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.agent.kernel_process import KernelProcess
@@ -53,9 +55,10 @@ async def serve(settings: AgentSettings, kernel: KernelProcess) -> str:
     str
         Why the session ended.
     """
+    return_large_blocks()
     session = AgentSession(settings, kernel)
     application = web.Application(
-        make_routes(session),
+        make_routes(session, ChannelsHandler),
         websocket_max_message_size=_NO_LIMIT,
         log_function=lambda handler: None,
     )

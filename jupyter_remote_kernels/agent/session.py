@@ -7,45 +7,31 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from jupyter_remote_kernels.agent.audience import Audience, Client
 from jupyter_remote_kernels.agent.ending import (
     Ending,
-    lease_over,
-    nobody_asked,
     record_ending,
     told_to_end,
     without_kernel,
 )
 from jupyter_remote_kernels.agent.lease import Lease
 from jupyter_remote_kernels.agent.metrics import MetricsSampler
+from jupyter_remote_kernels.agent.saving import StateSaver
+from jupyter_remote_kernels.agent.state import StateCalls
 from jupyter_remote_kernels.errors import Conflict, KernelStartFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jupyter_remote_kernels.agent.kernel_process import KernelProcess
     from jupyter_remote_kernels.protocol.settings import AgentSettings
 
 _METRICS_INTERVAL_S = 5.0
-# A reservation ends when it ends: its kernel does not get longer than this.
-_LEASE_GRACE_S = 0.3
-
-
-class Client(Protocol):
-    """A connected websocket, as the session sees it."""
-
-    def reconnect(self) -> None:
-        """Connect to the kernel's new generation."""
-
-    def disconnect(self) -> None:
-        """Let go of the kernel that is gone."""
-
-    def report(self, event: dict[str, Any]) -> None:
-        """Send an event on the agent's own channel, to a client that asked for them."""
-
-    def close(self) -> None:
-        """Close the connection."""
 
 
 class AgentSession:
@@ -66,18 +52,27 @@ class AgentSession:
         self.ended = asyncio.Event()
         self.ending: Ending | None = None
         self.info: dict[str, Any] | None = None
-        self._clients: set[Client] = set()
+        self.audience = Audience(self._watch_silence)
+        self.execution_state = "starting"
         self.loop = asyncio.get_running_loop()
         self._exited = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._restarting = asyncio.Lock()
         self._metrics = MetricsSampler(settings)
-        self.lease = Lease(settings.warnings_s, self._warn, self._end_lease)
+        self._output_held: str | None = None
+        self.lease = Lease(settings.warnings_s, self._warn, self._lease_over)
+        self.state = StateCalls(self)
+        self.saver = StateSaver(self)
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def kernel_exited(self) -> asyncio.Event:
+        """Set when the present generation of the kernel has ended."""
+        return self._exited
 
     def begin(self) -> None:
         """Watch the kernel that was started, and start the clocks."""
-        self.lease.begin(self.settings.lease_s)
+        self.begin_lease(self.settings.lease_s)
         self._set_timer("silence", self.settings.silence_s)
         if self.kernel.exit is not None:
             self._exited.set()
@@ -88,28 +83,33 @@ class AgentSession:
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.loop.add_signal_handler(signum, self.end, told_to_end(signum))
 
+    def begin_lease(self, lease_s: float | None) -> None:
+        """Begin the reservation now; see :meth:`Lease.begin`."""
+        self.lease.begin(lease_s)
+        self.saver.plan()
+
     def add_client(self, client: Client) -> None:
         """Take in a client and tell it how things stand."""
-        self._clients.add(client)
-        self._clear_timer("silence")
+        self.audience.add(client)
         client.report({"event": "kernel_starting", "generation": self.kernel.generation})
         if self.kernel.exit is not None:
             client.report({"event": "kernel_exited", "exit": self.kernel.exit})
         else:
             client.reconnect()
+        self.welcome_back(client)
+
+    def welcome_back(self, client: Client) -> None:
+        """Tell a client what may have changed without it."""
+        self.audience.update()
         client.report(self._describe_lease())
         if self._metrics.last:
             client.report({"event": "metrics", **self._metrics.last})
 
-    def remove_client(self, client: Client) -> None:
-        """Forget a client; the silence clock starts with the last one."""
-        self._clients.discard(client)
-        if not self._clients:
-            self._set_timer("silence", self.settings.silence_s)
-
     def ready(self, client: Client, info: dict[str, Any]) -> None:
         """Tell a client that its channels to the kernel work."""
         self.info = info
+        if self.execution_state == "starting":
+            self.execution_state = "idle"
         client.report(
             {"event": "kernel_ready", "generation": self.kernel.generation, "kernel_info": info}
         )
@@ -144,7 +144,7 @@ class AgentSession:
         """
         async with self._restarting:
             await self.stop_kernel(0.0)
-            for client in list(self._clients):
+            for client in self.audience:
                 client.disconnect()
             if argv is not None:
                 self.kernel.argv = list(argv)
@@ -159,8 +159,10 @@ class AgentSession:
             self._exited = asyncio.Event()
             self._clear_timer("vacant")
             self.kernel.watch(self._exit_from_thread)
-            self.broadcast({"event": "kernel_starting", "generation": self.kernel.generation})
-            for client in list(self._clients):
+            self.audience.broadcast(
+                {"event": "kernel_starting", "generation": self.kernel.generation}
+            )
+            for client in self.audience:
                 client.reconnect()
 
     async def stop_kernel(self, grace_s: float) -> None:
@@ -181,11 +183,22 @@ class AgentSession:
                 await self._exited.wait()
         self.kernel.kill_group()
 
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """The last measurement."""
+        return self._metrics.last
+
+    def set_lease_policy(self, policy: str) -> None:
+        """Change what happens at the end of the reservation."""
+        self.settings = replace(self.settings, lease_policy=policy)
+        self.saver.plan()
+
     def change_lease(self, lease_s: float | None) -> dict[str, Any]:
         """Extend or shorten the reservation; see :meth:`Lease.change`. Returns how it is now."""
         self.lease.change(lease_s)
+        self.saver.plan()
         event = self._describe_lease()
-        self.broadcast(event)
+        self.audience.broadcast(event)
         return event
 
     def end(self, ending: Ending) -> None:
@@ -198,23 +211,18 @@ class AgentSession:
         self.lease.stop()
         ending = self.ending or told_to_end(signal.SIGTERM)
         # Before the kernel goes: its end is no accident, and nobody has to start it again.
-        self.broadcast({"event": "agent_ending", "exit": ending.cause})
+        self.audience.broadcast({"event": "agent_ending", "exit": ending.cause})
         await self.stop_kernel(ending.grace_s)
+        await self.state.close()
         record_ending(self.settings.directory, ending, self.lease.age_s, self._metrics.last)
         for task in self._tasks:
             task.cancel()
         for timer in self._timers.values():
             timer.cancel()
-        for client in list(self._clients):
-            client.disconnect()
+        for client in self.audience:
             client.close()
         self.context.destroy(linger=0)
         self.kernel.remove_files()
-
-    def broadcast(self, event: dict[str, Any]) -> None:
-        """Send an event to every client that asked for them."""
-        for client in list(self._clients):
-            client.report(event)
 
     def describe(self) -> dict[str, Any]:
         """Return what is known about the kernel, for the status route."""
@@ -231,6 +239,20 @@ class AgentSession:
             "metrics": self._metrics.last,
             "lease": self._describe_lease(),
         }
+
+    def describe_kernel(self) -> dict[str, Any]:
+        """Return what a link has to know that remembers nothing."""
+        return {
+            "generation": self.kernel.generation,
+            "kernel_info": self.info,
+            "execution_state": self.execution_state,
+            "output_held": self._output_held,
+        }
+
+    def hold_output(self, message: str | None) -> None:
+        """Note that output waits in the kernel, and why; None when it does not any more."""
+        self._output_held = message
+        self.audience.broadcast({"event": "output_held", "message": message})
 
     def sample(self) -> dict[str, Any]:
         """Measure the kernel's use of CPU and memory now."""
@@ -250,15 +272,15 @@ class AgentSession:
     def _kernel_gone(self) -> None:
         self.info = None
         self._exited.set()
-        self.broadcast({"event": "kernel_exited", "exit": self.kernel.exit})
+        self.audience.broadcast({"event": "kernel_exited", "exit": self.kernel.exit})
         # No machine is kept for a kernel that nobody restarts.
         self._set_timer("vacant", self.settings.vacant_s)
 
     def _warn(self, warning_s: float) -> None:
-        self.broadcast({**self._describe_lease(), "warning_s": warning_s})
+        self.audience.broadcast({**self._describe_lease(), "warning_s": warning_s})
 
-    def _end_lease(self) -> None:
-        self.end(lease_over(self.lease.lease_s or 0.0, _LEASE_GRACE_S))
+    def _lease_over(self) -> None:
+        self.saver.lease_over()
 
     def _describe_lease(self) -> dict[str, Any]:
         return {
@@ -269,10 +291,19 @@ class AgentSession:
             "warning_s": None,
         }
 
+    def _watch_silence(self, is_present: bool) -> None:
+        if is_present:
+            self._clear_timer("silence")
+            self.saver.somebody_is_there()
+        elif "silence" not in self._timers:
+            self._set_timer("silence", self.settings.silence_s)
+
     def _set_timer(self, name: str, delay_s: float) -> None:
         self._clear_timer(name)
-        if delay_s > 0:
-            ending = nobody_asked(delay_s) if name == "silence" else without_kernel(delay_s)
+        if delay_s > 0 and name == "silence":
+            self._timers[name] = self.loop.call_later(delay_s, self.saver.silence_over, delay_s)
+        elif delay_s > 0:
+            ending = without_kernel(delay_s)
             self._timers[name] = self.loop.call_later(delay_s, self.end, ending)
 
     def _clear_timer(self, name: str) -> None:
@@ -283,8 +314,8 @@ class AgentSession:
     async def _sample_metrics(self) -> None:
         while True:
             await asyncio.sleep(_METRICS_INTERVAL_S)
-            if self._clients and self.kernel.pid is not None:
+            if self.audience.is_present and self.kernel.pid is not None:
                 before = self._metrics.last
                 after = self.sample()
                 if MetricsSampler.differ(before, after):
-                    self.broadcast({"event": "metrics", **after})
+                    self.audience.broadcast({"event": "metrics", **after})

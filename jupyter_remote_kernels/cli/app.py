@@ -1,4 +1,4 @@
-"""``jupyter remote-kernels``: environments, ls, install."""
+"""``jupyter remote-kernels``: environments, ls, terminate, install."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.cli.command import RemoteKernelsCommand
 from jupyter_remote_kernels.cli.environments import EnvironmentsCommand
 from jupyter_remote_kernels.cli.tables import format_age
+from jupyter_remote_kernels.cli.terminate import TerminateCommand
 from jupyter_remote_kernels.control import owners
 from jupyter_remote_kernels.control.registry import AsyncRegistry
 from jupyter_remote_kernels.jupyter.kernelspecs import install
@@ -76,6 +77,7 @@ class RemoteKernelsApp(JupyterApp):
     subcommands = {
         "environments": (EnvironmentsCommand, EnvironmentsCommand.description),
         "ls": (ListCommand, ListCommand.description),
+        "terminate": (TerminateCommand, TerminateCommand.description),
         "install": (InstallCommand, InstallCommand.description),
     }
 

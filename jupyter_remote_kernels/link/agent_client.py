@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
@@ -16,10 +17,13 @@ from jupyter_remote_kernels.errors import (
     LinkError,
     LinkRefused,
     LinkUnavailable,
+    NotSupported,
     RemoteKernelsError,
 )
+from jupyter_remote_kernels.link.streaming import BrokenOff, StreamedRequest
 from jupyter_remote_kernels.link.websocket import Websocket
-from jupyter_remote_kernels.protocol.frames import SUBPROTOCOLS, Buffer, encode_head
+from jupyter_remote_kernels.protocol.frames import SUBPROTOCOL, Buffer
+from jupyter_remote_kernels.protocol.resumable import SUBPROTOCOL as RESUMABLE
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.model.endpoints import Endpoint
@@ -30,53 +34,44 @@ _BODY_LIMIT_BYTES = 64 * 2**20
 OnMessage = Callable[[Buffer | None], None]
 
 
-class Channels:
-    """An open websocket to the agent's channels."""
-
-    def __init__(self, websocket: Websocket) -> None:
-        self._websocket = websocket
-
-    def send(self, channel: str, parts: Sequence[Buffer]) -> None:
-        """Send one kernel message.
-
-        Raises
-        ------
-        LinkUnavailable
-            When the connection is closed.
-        """
-        self._websocket.send([encode_head(channel, parts), *parts])
-
-    def send_encoded(self, data: Buffer) -> None:
-        """Send one kernel message that has its framing already."""
-        self._websocket.send([data])
-
-    def close(self) -> None:
-        """Close the websocket."""
-        self._websocket.close()
-
-
 class AgentClient:
     """Talks to one agent. Made and used on the control plane's loop.
 
     Parameters
     ----------
-    endpoint : Endpoint
-        Where the agent is.
+    endpoint : Endpoint or None
+        Where the agent is; None while nobody knows.
     runtime_id : str
         Its only kernel.
     token : str
         The runtime's secret; sent in the ``Authorization`` header and nowhere else.
     """
 
-    def __init__(self, endpoint: Endpoint, runtime_id: str, token: str) -> None:
-        self._url = endpoint.url.rstrip("/")
+    def __init__(self, endpoint: Endpoint | None, runtime_id: str, token: str) -> None:
+        self._token = token
+        self.endpoint = endpoint
         self._kernel_path = f"/api/kernels/{runtime_id}"
-        self._headers = {"Authorization": f"token {endpoint.token or token}"}
         self._http = SimpleAsyncHTTPClient(
             force_instance=True, max_clients=16, max_body_size=_BODY_LIMIT_BYTES
         )
 
-    async def open_channels(self, session_id: str, on_message: OnMessage) -> Channels:
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where the agent is; may be another place each time it is connected to."""
+        return self._endpoint
+
+    @endpoint.setter
+    def endpoint(self, endpoint: Endpoint | None) -> None:
+        self._endpoint = endpoint
+        token = endpoint.token if endpoint is not None else None
+        self._headers = {"Authorization": f"token {token or self._token}"}
+
+    async def open_channels(
+        self,
+        session_id: str,
+        on_message: OnMessage,
+        subprotocols: Sequence[str] = (RESUMABLE, SUBPROTOCOL),
+    ) -> Websocket:
         """Open the websocket.
 
         Parameters
@@ -85,6 +80,8 @@ class AgentClient:
             Names this link to the agent.
         on_message : callable
             Gets every websocket message, and None when the connection is over.
+        subprotocols : sequence of str, optional
+            Offered; the peer picks the first that it knows.
 
         Raises
         ------
@@ -94,11 +91,11 @@ class AgentClient:
             When it cannot be reached.
         """
         url = (
-            self._url.replace("http", "ws", 1)
+            self._url().replace("http", "ws", 1)
             + self._kernel_path
             + f"/channels?session_id={session_id}&agent_events=1"
         )
-        return Channels(await Websocket.connect(url, self._headers, SUBPROTOCOLS, on_message))
+        return await Websocket.connect(url, self._headers, subprotocols, on_message)
 
     async def interrupt(self) -> None:
         """Interrupt the kernel (SIGINT to its process group)."""
@@ -122,6 +119,10 @@ class AgentClient:
         body = json.dumps({"lease_s": lease_s})
         return _read_json(await self._fetch("PUT", "/api/remote-kernels/lease", body))
 
+    async def set_lease_policy(self, policy: str) -> None:
+        """Change what happens at the end of the reservation."""
+        await self._fetch("PUT", "/api/remote-kernels/lease", json.dumps({"policy": policy}))
+
     async def claim(self, body: Mapping[str, Any]) -> None:
         """Make a warm agent that of a runtime; it works once.
 
@@ -143,16 +144,113 @@ class AgentClient:
         )
         return response.body, int(response.headers.get("X-Log-Size-Bytes", "0"))
 
+    async def variables(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return what the kernel's variables are; waits until the kernel has time for that."""
+        return await self._ask_state("variables", names)
+
+    async def describe(self) -> dict[str, Any]:
+        """Return what another kernel has to know of this one before it sends something."""
+        return await self._ask_state("describe", None)
+
+    async def plan(
+        self, names: Sequence[str] | None = None, target: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what a capture would carry; waits until the kernel has time for that.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Which variables; all by default.
+        target : mapping, optional
+            What the kernel says about itself that is to get them; see :meth:`describe`.
+        """
+        return await self._ask_state("plan", names, target)
+
+    async def capture(self, body: Buffer) -> AsyncGenerator[memoryview, None]:
+        """Read the kernel's state; waits until the kernel has time for that.
+
+        Parameters
+        ----------
+        body : bytes-like
+            The command as a record, and the digests that are known already.
+
+        Yields
+        ------
+        memoryview
+            The state stream as it comes. Whoever stops asking cancels.
+
+        Raises
+        ------
+        Conflict
+            When the kernel's state is being read or written already, or there is no kernel.
+        NotSupported
+            When it is no kernel of which that can be had.
+        LinkError
+            When the kernel or the connection ends, which may be in the middle.
+        """
+        async with self._stream("POST", "capture") as request:
+            await request.ask(body)
+            await _check(request)
+            with _explained():
+                async with contextlib.aclosing(request.read()) as pieces:
+                    async for piece in pieces:
+                        yield piece
+
+    async def restore(self, body: AsyncIterator[Buffer]) -> dict[str, Any]:
+        """Write the kernel's state; waits until the kernel has time for that.
+
+        Parameters
+        ----------
+        body : asynchronous iterator of bytes-like
+            The command as a record, then a state stream. What it raises cancels.
+
+        Returns
+        -------
+        dict
+            What was restored, and what was lost and why.
+
+        Raises
+        ------
+        Conflict, NotSupported, LinkError
+            As for :meth:`capture`.
+        """
+        async with self._stream("PUT", "restore") as request:
+            await request.upload(body)
+            await _check(request)
+            return await request.read_json()
+
     def close(self) -> None:
         """Give back the HTTP client."""
         self._http.close()
+
+    def _url(self) -> str:
+        if self._endpoint is None:
+            raise LinkUnavailable("it is not known where the agent is")
+        return self._endpoint.url.rstrip("/")
+
+    def _stream(self, method: str, operation: str) -> StreamedRequest:
+        url = f"{self._url()}/api/remote-kernels/state/{operation}"
+        return StreamedRequest(method, url, self._headers)
+
+    async def _ask_state(
+        self,
+        operation: str,
+        names: Sequence[str] | None,
+        target: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        asked = {"names": None if names is None else list(names), "target": target}
+        body = json.dumps(asked, default=dict)
+        async with self._stream("POST", operation) as request:
+            await request.ask(body.encode())
+            await _check(request)
+            return await request.read_json()
 
     async def _post(self, path: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
         return await self._fetch("POST", path, json.dumps(body or {}))
 
     async def _fetch(self, method: str, path: str, body: str | None = None) -> HTTPResponse:
         request = HTTPRequest(
-            self._url + path,
+            self._url() + path,
             method=method,
             headers=HTTPHeaders(self._headers),
             body=body,
@@ -178,14 +276,33 @@ def _translate(error: HTTPClientError) -> RemoteKernelsError:
     """Turn an HTTP failure into ours: refused, unreachable, or the agent's own reason."""
     if isinstance(error, HTTPTimeoutError) or error.code == 599:
         return LinkUnavailable("the agent did not answer in time")
-    if error.code in (401, 403):
-        return LinkRefused("the agent refused the token")
-    body: dict[str, Any] = {}
+    body: Any = {}
     if error.response is not None and error.response.body:
-        try:
+        with contextlib.suppress(ValueError):
             body = json.loads(error.response.body)
-        except ValueError:
-            body = {}
-    message = str(body.get("message") or f"the agent answered {error.code}")
-    kind = Conflict if error.code == 409 else LinkError
-    return kind(message, reason=body.get("reason"), hint=str(body.get("hint") or ""))
+    return _explain(error.code, body)
+
+
+def _explain(status: int, body: Any) -> RemoteKernelsError:
+    """Return the error that the agent has told."""
+    if status in (401, 403):
+        return LinkRefused("the agent refused the token")
+    told: dict[str, Any] = body if isinstance(body, dict) else {}
+    message = str(told.get("message") or f"the agent answered {status}")
+    kinds: dict[int, type[RemoteKernelsError]] = {409: Conflict, 501: NotSupported}
+    kind = kinds.get(status, LinkError)
+    return kind(message, reason=told.get("reason"), hint=str(told.get("hint") or ""))
+
+
+async def _check(request: StreamedRequest) -> None:
+    """See that a streamed request was accepted."""
+    if request.status != 200:
+        raise _explain(request.status, await request.read_json())
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except BrokenOff as error:
+        raise _explain(500, error.body) from error

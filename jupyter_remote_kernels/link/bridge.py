@@ -8,22 +8,23 @@ the stand-in answers.
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass, field
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput, LinkError
+from jupyter_remote_kernels.link.activity import Activity, Executing
+from jupyter_remote_kernels.link.journal import Journal
 from jupyter_remote_kernels.link.local_sockets import Address, Keys, LocalSockets
 from jupyter_remote_kernels.link.stand_in import Client, Request, StandIn
 from jupyter_remote_kernels.protocol.frames import decode, encode
-from jupyter_remote_kernels.protocol.messages import unpack
+from jupyter_remote_kernels.protocol.messages import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import zmq
 
-    from jupyter_remote_kernels.link.agent_client import Channels
+    from jupyter_remote_kernels.link.channels import Channels
     from jupyter_remote_kernels.link.stand_in import Tap
     from jupyter_remote_kernels.protocol.frames import Buffer
 
@@ -31,25 +32,6 @@ _INFO_PATIENCE_S = 10.0
 _WRITABLE = ("shell", "control", "stdin")
 
 __all__ = ["Activity", "Address", "Bridge", "Keys"]
-
-
-@dataclass
-class Activity:
-    """What the bridge has seen of the kernel.
-
-    Attributes
-    ----------
-    execution_state : str
-        ``starting``, ``idle``, ``busy`` or ``dead``.
-    last_s : float
-        Time of the last message that a user caused, seconds since the epoch.
-    executions : int
-        Execute requests answered.
-    """
-
-    execution_state: str = "starting"
-    last_s: float = field(default_factory=time.time)
-    executions: int = 0
 
 
 class TapClient:
@@ -78,6 +60,15 @@ class Bridge:
         The local secrets.
     kernel_info : mapping
         What the stand-in says about the kernel.
+
+    Attributes
+    ----------
+    journal : Journal
+        Keeps what cells put out, once somebody has said where.
+    question_id : str or None
+        The id of the ``input_request`` that nobody has answered yet.
+    executing : Executing
+        The cells that the kernel was given and has not answered yet.
     """
 
     def __init__(
@@ -94,9 +85,14 @@ class Bridge:
         self._taps: dict[Tap, TapClient] = {}
         self._routes: dict[str, Client] = {}
         self._channels: Channels | None = None
+        self._is_holding = False
+        self._answers: Channels | None = None
         self._patience: asyncio.TimerHandle | None = None
-        self.stand_in = StandIn(kernel_info, self._answer, self._publish)
+        self.stand_in = StandIn(kernel_info, self._answer, self._say)
+        self.journal = Journal(lambda: None)
+        self.question_id: str | None = None
         self.activity = Activity()
+        self.executing = Executing()
         self.connection: dict[str, Any] = {}
 
     def bind(self, address: Address) -> dict[str, Any]:
@@ -116,17 +112,29 @@ class Bridge:
 
     def remove_tap(self, tap: Tap) -> None:
         """Give a tap nothing any more."""
-        self._loop.call_soon_threadsafe(self._taps.pop, tap, None)
+        self._loop.call_soon_threadsafe(self._remove_tap, tap)
 
     def take_framed(self, tap: Tap, data: bytes) -> None:
         """Take a message from a tap, in the order in which they are given."""
         self._loop.call_soon_threadsafe(self._take_framed, tap, data)
 
+    def find_spill_directory(self) -> str:
+        """Return where files may lie that wait for a tap: owner-only, gone with the runtime."""
+        try:
+            return str(self.journal.make_directory())
+        except OSError:
+            return tempfile.gettempdir()  # they have no name, so nobody sees them there either
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much may wait for one tap."""
+        return self.journal.limit_bytes
+
     # -- the link's side ------------------------------------------------------
 
     def expect_kernel(self) -> None:
         """Say that a kernel is about to come up: it may answer ``kernel_info`` itself."""
-        if self._channels is None:
+        if self._channels is None and not self._is_holding:
             self.stand_in.hold_info = True
             self._stop_patience()
             self._patience = self._loop.call_later(_INFO_PATIENCE_S, self.stand_in.answer_held_info)
@@ -142,9 +150,26 @@ class Bridge:
             The kernel's real answer, remembered for the next time without it.
         """
         self._stop_patience()
-        self._channels = channels
+        self._channels = self._answers = channels
         self.stand_in.kernel_info = dict(kernel_info)
         self.stand_in.hold_info = False
+        if not self._is_holding:
+            self._deliver_held()
+
+    def hold(self) -> None:
+        """Give the kernel no requests any more but those on the control channel."""
+        self._is_holding = True
+        self._stop_patience()
+        self.stand_in.answer_held_info()
+
+    def release(self) -> None:
+        """Give the kernel what was held, as soon as there is one, and all that comes."""
+        if self._is_holding:
+            self._is_holding = False
+            if self._channels is not None:
+                self._deliver_held()
+
+    def _deliver_held(self) -> None:
         if self.activity.execution_state in ("starting", "dead"):
             self.activity.execution_state = "idle"
         held = self.stand_in.take_held()
@@ -167,38 +192,85 @@ class Bridge:
         """
         self._channels = None
         if kernel_gone:
+            self._answers = None
             self._routes.clear()
+            self.executing.clear()
             self.activity.execution_state = "dead"
+            self.journal.finish_running(self.stand_in.held_ids)
 
-    def receive(self, channel: str, parts: Sequence[memoryview], encoded: Buffer) -> None:
-        """Pass a message from the kernel on to the local clients."""
+    def receive(
+        self,
+        channel: str,
+        parts: Sequence[memoryview],
+        encoded: Buffer,
+        number: int = 0,
+        *,
+        is_known: bool = False,
+    ) -> None:
+        """Pass a message from the kernel on to the local clients.
+
+        Parameters
+        ----------
+        channel : str
+            ``iopub``, ``shell``, ``stdin`` or ``control``.
+        parts : sequence of memoryview
+            Header, parent header, metadata, content, buffers.
+        encoded : bytes-like
+            The message in the framing of a websocket.
+        number : int, optional
+            Its number on the link, by which the journal knows what comes again; 0 is none.
+        is_known : bool, optional
+            Whether a process before this one has given it to the clients already.
+        """
+        self.journal.take(channel, parts, encoded, number)
         if channel == "iopub":
-            self._observe(parts)
-            self._publish(parts, encoded)
+            self.activity.observe(parts)
+            if not is_known:
+                self._publish(parts, encoded)
             return
-        request_id = _parent_id(parts)
+        request_id = _read_id(parts[1])
         if channel == "stdin":
             # The request is still running: its reply comes after the input.
+            self.question_id = _read_id(parts[0])
             client = self._routes.get(request_id)
         else:
             client = self._routes.pop(request_id, None)
             if b'"execute_reply"' in bytes(parts[0]):
                 self.activity.executions += 1
+                self.executing.remove(request_id)
+                self.question_id = None
         if client is not None:
             client.deliver(channel, parts, encoded)
+            if channel == "shell" and self.journal.unheard:
+                for reply in _end_unheard(self.journal, self.stand_in, parts[1]):
+                    self._tell_taps(reply)
+            return
+        # Asked for by a process before this one, for whom is not known. A question may come twice.
+        if not is_known or channel == "stdin":
+            self._tell_taps(encoded)
+
+    def flush(self) -> None:
+        """Write what cells have put out; the link acknowledges only what is written."""
+        self.journal.flush()
 
     def close(self) -> None:
         """Close the sockets and forget the taps."""
+        self.journal.close()
         self._stop_patience()
         self._channels = None
         self._sockets.close()
-        self._taps.clear()
+        for tap in list(self._taps):
+            self._remove_tap(tap)
 
     # -- inside ---------------------------------------------------------------
 
     def _add_tap(self, tap: Tap) -> None:
         self._taps[tap] = TapClient(tap)
         self.stand_in.repeat_busy()
+
+    def _remove_tap(self, tap: Tap) -> None:
+        if self._taps.pop(tap, None) is not None:
+            tap.close()
 
     def _take_framed(self, tap: Tap, data: bytes) -> None:
         client = self._taps.get(tap)
@@ -216,55 +288,59 @@ class Bridge:
     def _take(self, request: Request) -> None:
         if request.channel != "stdin":
             self._routes[request.msg_id] = request.client
-        elif self._channels is None:
+        elif self._answers is None:
             return  # an answer to a kernel that does not ask any more
+        if request.msg_type == "execute_request":
+            self.journal.begin(request.msg_id, request.parts)
+        elif request.msg_type == "input_reply":
+            self.question_id = None
+            self.journal.answer(request.parts)
         self._forward(request)
 
     def _forward(self, request: Request) -> None:
-        if self._channels is not None:
+        # A running cell waits for an answer: it goes out as soon as there is a connection again.
+        is_answer = request.channel == "stdin"
+        channels = self._answers if is_answer else self._channels
+        is_held = self._is_holding and request.channel == "shell"
+        if channels is not None and not is_held:
             try:
                 if request.encoded is not None:
-                    self._channels.send_encoded(request.encoded)
+                    channels.send_encoded(request.encoded)
                 else:
-                    self._channels.send(request.channel, request.parts)
+                    channels.send(request.channel, request.parts)
             except LinkError:
                 # The link noticed before us that it is down: the request is not lost.
                 self._channels = None
             else:
+                if request.msg_type == "execute_request":
+                    self.executing.add(request.msg_id)
                 return
-        self.stand_in.handle(request)
+        if not is_answer:
+            self.stand_in.handle(request)
 
     def _answer(self, request: Request, parts: list[bytes]) -> None:
         self._routes.pop(request.msg_id, None)
+        self.journal.take(request.channel, parts, None)
         request.client.deliver(request.channel, parts, None)
+
+    def _say(self, parts: list[bytes]) -> None:
+        """Publish a message of the stand-in."""
+        self.journal.take("iopub", parts, None)
+        self._publish(parts)
+
+    def _tell_taps(self, data: Buffer) -> None:
+        for tap in list(self._taps):
+            tap.deliver(data)
 
     def _publish(self, parts: Sequence[bytes | memoryview], encoded: Buffer | None = None) -> None:
         self._sockets.publish(parts)
         if self._taps:
-            data = encode("iopub", parts) if encoded is None else encoded
-            for tap in self._taps:
-                tap.deliver(data)
+            self._tell_taps(encode("iopub", parts) if encoded is None else encoded)
 
     def _greet(self) -> None:
         # JEP 65: proves to a subscriber that from now on it gets everything.
         self.stand_in.greet()
         self.stand_in.repeat_busy()
-
-    def _observe(self, parts: Sequence[memoryview]) -> None:
-        """Keep the execution state; all other messages cost one search in the header."""
-        if b'"status"' not in bytes(parts[0]):
-            if self.activity.execution_state == "busy":
-                self.activity.last_s = time.time()
-            return
-        try:
-            state = str(unpack(parts[3]).get("execution_state", ""))
-            cause = str(unpack(parts[1]).get("msg_type", ""))
-        except InvalidInput:
-            return
-        # Questions that the front end asks by itself are nobody's activity.
-        if cause in ("execute_request", "comm_msg", "comm_open"):
-            self.activity.last_s = time.time()
-            self.activity.execution_state = state
 
     def _stop_patience(self) -> None:
         if self._patience is not None:
@@ -272,8 +348,22 @@ class Bridge:
             self._patience = None
 
 
-def _parent_id(parts: Sequence[memoryview]) -> str:
+def _read_id(header: Buffer) -> str:
     try:
-        return str(unpack(parts[1]).get("msg_id", ""))
+        return str(unpack(header).get("msg_id", ""))
     except InvalidInput:
         return ""
+
+
+def _end_unheard(journal: Journal, stand_in: StandIn, answered: Buffer) -> Iterator[bytes]:
+    """End what an earlier process was asked for and cannot have passed on; yields the replies.
+
+    A kernel takes requests in their order, and it has answered a later one.
+    """
+    if unpack(answered).get("subshell_id"):
+        return
+    for msg_id in list(journal.unheard):
+        parent = pack({"msg_id": msg_id, "msg_type": "execute_request"})
+        reply = stand_in.tell_lost(parent)
+        journal.take("shell", reply, None)
+        yield encode("shell", reply)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from typing import TypeAlias
 
 import zmq
 
@@ -10,9 +11,12 @@ import zmq
 _MAX_SOCKETS = 65_000
 
 
-def make_context() -> zmq.Context[zmq.Socket[bytes]]:
+Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
+
+
+def make_context() -> Context:
     """Return a context that is large enough, and let the process have enough descriptors."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context: Context = zmq.Context()
     # Must come before the first socket; afterwards libzmq ignores it.
     context.set(zmq.MAX_SOCKETS, min(_MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT)))
     raise_descriptor_limit()

@@ -1,6 +1,6 @@
 """The stand-in: answers on a kernel's local sockets while no kernel can.
 
-It serves every situation without a kernel alike: queued, starting, restarting, unreachable.
+It serves every situation without a kernel alike: queued, starting, restarting, unreachable, paused.
 Questions are answered from memory; what only a kernel can do is held and delivered later.
 """
 
@@ -32,6 +32,9 @@ class Tap(Protocol):
 
     def deliver(self, data: Buffer) -> None:
         """Take a message; called on the bridge's loop, must not block."""
+
+    def close(self) -> None:
+        """Nothing comes any more; called on the bridge's loop."""
 
 
 class Client(Protocol):
@@ -98,6 +101,13 @@ class StandIn:
         Sends a reply to the client that made the request.
     publish : callable
         Sends a message on the output channel.
+
+    Attributes
+    ----------
+    hold_info : bool
+        Whether a kernel is about to come up that answers ``kernel_info_request`` itself.
+    wake : callable or None
+        Called when somebody runs a cell. Set while a kernel comes up for nothing else.
     """
 
     def __init__(self, kernel_info: Mapping[str, Any], reply: Reply, publish: Publish) -> None:
@@ -108,11 +118,17 @@ class StandIn:
         self._held: list[Request] = []
         self._refusal: tuple[str, str] | None = None
         self.hold_info = False
+        self.wake: Callable[[], None] | None = None
 
     @property
     def held_executes(self) -> int:
         """How many execute requests are held."""
         return sum(request.msg_type == "execute_request" for request in self._held)
+
+    @property
+    def held_ids(self) -> set[str]:
+        """The ids of the requests that are held."""
+        return {request.msg_id for request in self._held}
 
     def handle(self, request: Request) -> None:
         """Answer a request from memory, or hold it."""
@@ -154,13 +170,21 @@ class StandIn:
             if request.msg_type == "execute_request":
                 self._status("busy", request)
 
+    def warn_held(self, text: str) -> None:
+        """Put a warning into the outputs of the first cell that waits, if one does."""
+        for request in self._held:
+            if request.msg_type == "execute_request":
+                content = {"name": "stderr", "text": text}
+                self._publish(self._composer.compose("stream", content, request.parts[0]))
+                return
+
     def publish_status(self, state: str) -> None:
         """Publish an execution state that answers no request, such as ``starting``."""
         self._publish(self._composer.compose("status", {"execution_state": state}))
 
     def abort_held(self) -> None:
         """Abort held execute requests because the user interrupted them."""
-        self._finish_held({"status": "aborted"}, None)
+        self._finish_held(None)
 
     def accept(self) -> None:
         """Hold requests again: there will be a kernel to take them."""
@@ -189,19 +213,41 @@ class StandIn:
         hint : str
             What the user can do.
         """
-        error = {
-            "ename": "RuntimeUnavailable",
-            "evalue": message,
-            "traceback": [line for line in (message, hint) if line],
-        }
-        self._finish_held({"status": "error", "execution_count": 0, **error}, error)
+        self._finish_held(_describe_error(message, hint))
         # No kernel will take anything else either, such as a widget's messages.
         self._held = [r for r in self._held if r.msg_type == "kernel_info_request"]
         self.answer_held_info()
 
-    def _finish_held(self, content: dict[str, Any], error: dict[str, Any] | None) -> None:
+    def tell_lost(self, parent: bytes) -> list[bytes]:
+        """Tell that a request was lost with the process that held it.
+
+        Parameters
+        ----------
+        parent : bytes
+            The packed header of the request.
+
+        Returns
+        -------
+        list of bytes
+            The reply, for who still waits for it.
+        """
+        error = _describe_error(
+            "the server ended before this cell could be sent to the kernel", "Run it again."
+        )
+        self._publish(self._composer.compose("error", error, parent))
+        self._publish(self._composer.compose("status", {"execution_state": "idle"}, parent))
+        content = {"status": "error", "execution_count": 0, **error}
+        return self._composer.compose("execute_reply", content, parent)
+
+    def _finish_held(self, error: dict[str, Any] | None) -> None:
         executes = [r for r in self._held if r.msg_type == "execute_request"]
         self._held = [r for r in self._held if r.msg_type != "execute_request"]
+        self._finish(executes, error)
+
+    def _finish(self, executes: Sequence[Request], error: dict[str, Any] | None) -> None:
+        content: dict[str, Any] = {"status": "aborted"}
+        if error is not None:
+            content = {"status": "error", "execution_count": 0, **error}
         for request in executes:
             parent = request.parts[0]
             if error is not None:
@@ -216,6 +262,14 @@ class StandIn:
             self._status("busy", request)
         if self._refusal is not None:
             self.reject_held(*self._refusal)
+        elif self.wake is not None and request.msg_type == "execute_request":
+            if _read_content(request).get("silent"):
+                # A page asks such things by itself: they are no reason to start a machine.
+                self._held.pop()
+                error = _describe_error("the kernel is paused", "Resume it, or run a cell.")
+                self._finish([request], error)
+            else:
+                self.wake()
 
     def _status(self, state: str, request: Request) -> None:
         content = {"execution_state": state}
@@ -251,6 +305,14 @@ class StandIn:
         if kind in ("interrupt_request", "shutdown_request"):
             return {"status": "ok", "restart": False}
         return None
+
+
+def _describe_error(message: str, hint: str) -> dict[str, Any]:
+    return {
+        "ename": "RuntimeUnavailable",
+        "evalue": message,
+        "traceback": [line for line in (message, hint) if line],
+    }
 
 
 def _read_content(request: Request) -> dict[str, Any]:

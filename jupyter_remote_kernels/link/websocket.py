@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.frames import Buffer
 
 _CONNECT_LIMIT_S = 20.0
-_PING_INTERVAL_S = 20.0
+_PING_INTERVAL_S = 5.0
 # Without a sign of life for so many intervals the peer counts as unreachable.
 _SILENT_INTERVALS = 2
 
@@ -89,9 +89,20 @@ class Websocket(asyncio.Protocol):
         try:
             await self._open(protocol.uri.host, protocol.uri.port)
         except BaseException:  # also a cancelled one must not stay half-open at the agent
-            self.close()
+            self.close(1001)
             raise
         return self
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the peer picked of what was offered."""
+        return self._protocol.subprotocol
+
+    @property
+    def close_code(self) -> int | None:
+        """What the peer has said with its end, if anything."""
+        received = self._protocol.close_rcvd
+        return None if received is None else received.code
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """Send one binary message made of parts.
@@ -106,13 +117,19 @@ class Websocket(asyncio.Protocol):
         self._protocol.send_binary(b"".join(parts))
         self._flush()
 
-    def close(self) -> None:
-        """Close; ``on_message`` is not called any more."""
+    def close(self, code: int = 1000) -> None:
+        """Close; ``on_message`` is not called any more.
+
+        Parameters
+        ----------
+        code : int
+            Why; 1000 says goodbye for good, 1001 that somebody will be back.
+        """
         self._on_message = _ignore
         self._stop_pings()
         if self._transport is not None:
             if self._protocol.state is State.OPEN:
-                self._protocol.send_close(1000)
+                self._protocol.send_close(code)
                 self._flush()
             # The agent needs no more from us, and we wait for nothing.
             self._transport.close()

@@ -31,6 +31,7 @@ __all__ = ["KERNEL_PREFIX", "Environment", "Resources", "VolumeDefaults", "parse
 KERNEL_PREFIX = "remote-"
 LARGEST_LEASE_S = 10 * 365 * 86_400
 LARGEST_WARM = 16
+LEASE_POLICIES = ("terminate", "pause")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 _DESCRIPTION_LENGTH = 10_000
 _PATH_LENGTH = 4096
@@ -166,10 +167,15 @@ class Environment:
     max_lease_s : int or None
         The longest time reservation, in seconds. Each runtime then has one.
     lease_policy : str
-        What happens at its end. ``terminate``: the runtime ends.
+        What happens at its end. ``terminate``: the runtime ends. ``pause``: its state is saved
+        before, and it is paused.
     silence_policy : str
         What a runtime does that nobody has contacted for ``silence_timeout_s``. ``terminate``:
-        it ends. ``wait``: it goes on until its time is over.
+        it ends. ``wait``: it goes on until its time is over. ``pause``: its state is saved, and it
+        is paused.
+    idle_pause_s : int or None
+        After how many seconds without anything to do a runtime is paused: its state is saved and
+        its machine given back. Jupyter's culler then leaves it alone. Without it, never.
     example_notebook : str or None
         A notebook that a launch can open: a path below the server's root directory, or an
         absolute path.
@@ -200,6 +206,7 @@ class Environment:
     max_lease_s: int | None = None
     lease_policy: str = "terminate"
     silence_policy: str = "terminate"
+    idle_pause_s: int | None = None
     example_notebook: str | None = None
     warm: int = 0
     fork: bool = True
@@ -319,8 +326,9 @@ def _parse(name: str, data: Any) -> Environment:
         paused_credits_per_hour=read_amount(data, "paused_credits_per_hour"),
         default_lease_s=read_whole(data, "default_lease_s", 1, LARGEST_LEASE_S),
         max_lease_s=read_whole(data, "max_lease_s", 1, LARGEST_LEASE_S),
-        lease_policy=read_choice(data, "lease_policy", ("terminate",)),
-        silence_policy=read_choice(data, "silence_policy", ("terminate", "wait")),
+        lease_policy=read_choice(data, "lease_policy", LEASE_POLICIES),
+        silence_policy=read_choice(data, "silence_policy", ("terminate", "wait", "pause")),
+        idle_pause_s=read_whole(data, "idle_pause_s", 1, LARGEST_LEASE_S),
         example_notebook=_notebook(data),
         warm=read_whole(data, "warm", 0, LARGEST_WARM) or 0,
         fork=read_flag(data, "fork", True),

@@ -98,22 +98,26 @@ def _rows() -> Iterable[tuple[Phase, Event, Phase, tuple[Action, ...]]]:
     P, E, A = Phase, Event, Action
     stop = (A.CLOSE_LINK, A.STOP_JOB)
     lost = (A.CLOSE_LINK, A.RECORD_EXIT, A.REJECT_HELD, A.STOP_JOB)
+    # The snapshot is whole, so nothing is lost: only this attempt is over.
+    back = (A.CLOSE_LINK, A.REJECT_HELD, A.STOP_JOB)
 
     yield P.SUBMITTED, E.JOB_STARTED, P.STARTING, (A.OPEN_LINK,)
     yield P.STARTING, E.LINK_READY, P.RUNNING, ()
     yield P.RESUMING, E.JOB_STARTED, P.RESUMING, (A.OPEN_LINK,)
     yield P.RESUMING, E.LINK_READY, P.RUNNING, ()
+    for event in (E.WANT_PAUSED, E.JOB_ENDED, E.START_FAILED, E.KERNEL_EXITED, E.STATE_FAILED):
+        yield P.RESUMING, event, P.PAUSED, back
     # A link that opens again tells us no more than that the kernel can be reached.
     yield P.RUNNING, E.LINK_READY, P.RUNNING, ()
     yield P.RUNNING, E.LINK_LOST, P.RUNNING, ()
     # The agent keeps the allocation when its kernel dies, so that a restart is cheap.
     yield P.RUNNING, E.KERNEL_EXITED, P.RUNNING, (A.RECORD_EXIT, A.REJECT_HELD)
     yield P.STARTING, E.KERNEL_EXITED, P.RUNNING, (A.RECORD_EXIT, A.REJECT_HELD)
-    yield P.RESUMING, E.KERNEL_EXITED, P.RUNNING, (A.RECORD_EXIT, A.REJECT_HELD)
-    for phase in (P.SUBMITTED, P.STARTING, P.RESUMING):
+    for phase in (P.SUBMITTED, P.STARTING):
         yield phase, E.START_FAILED, P.FAILED, lost
         yield phase, E.JOB_ENDED, P.FAILED, lost
-    yield P.RESUMING, E.STATE_FAILED, P.FAILED, lost
+    # A launch from a snapshot, which stays as it is.
+    yield P.STARTING, E.STATE_FAILED, P.FAILED, lost
     yield P.RUNNING, E.JOB_ENDED, P.FAILED, lost
 
     yield P.RUNNING, E.WANT_PAUSED, P.PAUSING, (A.CAPTURE_STATE,)
@@ -124,9 +128,9 @@ def _rows() -> Iterable[tuple[Phase, Event, Phase, tuple[Action, ...]]]:
     yield P.PAUSING, E.KERNEL_EXITED, P.RUNNING, (A.RECORD_EXIT, A.REJECT_HELD)
     yield P.PAUSED, E.WANT_RUNNING, P.RESUMING, (A.START_JOB,)
 
-    for phase in (P.SUBMITTED, P.STARTING, P.RUNNING, P.PAUSING, P.RESUMING):
+    # Paused, too: the stop of its job may not have been verified yet.
+    for phase in (P.SUBMITTED, P.STARTING, P.RUNNING, P.PAUSING, P.PAUSED, P.RESUMING):
         yield phase, E.WANT_STOPPED, P.STOPPING, (A.REJECT_HELD, *stop)
-    yield P.PAUSED, E.WANT_STOPPED, P.STOPPED, (A.REJECT_HELD, A.RELEASE)
     # A failed launch may have left something at the engine: stop again, verified.
     yield P.FAILED, E.WANT_STOPPED, P.STOPPING, (A.CLOSE_LINK, A.STOP_JOB)
     yield P.FAILED, E.WANT_RUNNING, P.SUBMITTED, (A.START_JOB,)
@@ -144,9 +148,22 @@ _IGNORED: Mapping[Phase, frozenset[Event]] = {
     ),
     Phase.PAUSING: frozenset({Event.WANT_PAUSED, Event.LINK_LOST, Event.LINK_READY}),
     Phase.PAUSED: frozenset(
-        {Event.WANT_PAUSED, Event.LINK_LOST, Event.JOB_ENDED, Event.KERNEL_EXITED}
+        {
+            Event.WANT_PAUSED,
+            Event.JOB_STARTED,
+            Event.START_FAILED,
+            Event.JOB_ENDED,
+            Event.LINK_READY,
+            Event.LINK_LOST,
+            Event.KERNEL_EXITED,
+            Event.STATE_SAVED,
+            Event.STATE_FAILED,
+        }
     ),
-    Phase.RESUMING: frozenset({Event.WANT_RUNNING, Event.LINK_LOST}),
+    # The end of the job that was paused may be verified when it is wanted back already.
+    Phase.RESUMING: frozenset(
+        {Event.WANT_RUNNING, Event.LINK_LOST, Event.JOB_GONE, Event.STATE_SAVED}
+    ),
     Phase.STOPPING: frozenset(
         {
             Event.WANT_STOPPED,
@@ -170,6 +187,8 @@ _IGNORED: Mapping[Phase, frozenset[Event]] = {
             Event.LINK_READY,
             Event.LINK_LOST,
             Event.KERNEL_EXITED,
+            Event.STATE_SAVED,
+            Event.STATE_FAILED,
         }
     ),
     Phase.FAILED: frozenset(
@@ -180,6 +199,8 @@ _IGNORED: Mapping[Phase, frozenset[Event]] = {
             Event.LINK_READY,
             Event.LINK_LOST,
             Event.KERNEL_EXITED,
+            Event.STATE_SAVED,
+            Event.STATE_FAILED,
         }
     ),
 }

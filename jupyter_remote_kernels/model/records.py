@@ -149,7 +149,11 @@ class RuntimeRecord:
     left out of ``repr`` so that it cannot reach a log by accident. ``wanted_lease_s`` is what the
     launch asked for, ``lease_s`` the whole reservation from the start of the job, ``expires_s``
     when it is over by the agent's own count, and ``usage`` what had been used when the runtime
-    ended. ``job_id`` names its job where that was started before anybody asked for the runtime.
+    ended, or when its server let it go. ``job_id`` names its job where that was started before
+    anybody asked for the runtime. ``server`` identifies the Jupyter server that launched it, over
+    that server's restarts; ``kernel_name`` is the kernelspec that it was launched from.
+    ``snapshot_id`` is the snapshot that its next kernel begins with, as long as it has not begun
+    with it; ``snapshot_bytes`` is how large that is, and ``parent_snapshot_id`` the one before.
     """
 
     id: str
@@ -174,6 +178,11 @@ class RuntimeRecord:
     volumes: tuple[Mount, ...] = ()
     job_id: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
+    server: str | None = None
+    kernel_name: str | None = None
+    snapshot_id: str | None = None
+    snapshot_bytes: int | None = None
+    parent_snapshot_id: str | None = None
 
     def changed(self, **fields: Any) -> RuntimeRecord:
         """Return a copy with other values in some fields."""

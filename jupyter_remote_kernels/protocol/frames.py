@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
-# Our own resumable protocol will be offered before this one; a peer picks the first it knows.
-SUBPROTOCOLS = (SUBPROTOCOL,)
-
 # An extra channel on which the agent reports to a link that asked for it.
 AGENT_CHANNEL = "agent"
 KERNEL_CHANNELS = ("shell", "control", "stdin", "iopub")

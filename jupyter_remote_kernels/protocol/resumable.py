@@ -1,95 +1,59 @@
 """The resumable protocol, without I/O: each message arrives once, over many connections.
 
-Both ends keep what they have sent until the other one has acknowledged it. A connection begins
-with a greeting in which each end says what it has received; what is missing is sent again. So a
-connection may break at any moment, and nothing is lost or doubled.
+Both ends keep what they have sent until the other one is done with it. A connection begins with
+a greeting in which each end says what it has received; what is missing is sent again. So a
+connection may break at any moment, and an end may even be another process than before: nothing
+is lost or doubled.
 
 On the wire are binary websocket messages, all numbers little-endian::
 
-    greeting         G  session (16 bytes)  received (u64)
-    message          M  number (u64)  payload            the whole message, or its last piece
-    piece            P  number (u64)  payload            more of the same message follows
-    acknowledgement  A  received (u64)
+    greeting         G  session (16 bytes)  received (u64)  details (a JSON object)
+    frame            M  number (u64)  payload      ends with the end of a message
+    piece            P  number (u64)  payload      more of the same message follows
+    acknowledgement  A  received (u64)  finished (u64)
 
-``number`` counts the frames ``M`` and ``P`` of one direction from 1 on, over all connections of a
-session. ``received`` is the number up to which nothing is missing.
+The payloads of one direction, joined, are messages with their length (u64) before each. Small
+messages that are sent together travel in one frame, a large one in many. ``number`` counts frames
+and pieces of one direction from 1 on, over all connections of a session. ``received`` is the
+number up to which nothing is missing, and opens the window for more. ``finished`` is the number
+up to which nothing will ever be asked for again, also not by a successor of this end. Each
+process tells a random name of its own as ``process`` in the details.
 """
 
 from __future__ import annotations
 
+import json
 import struct
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidInput
+from jupyter_remote_kernels.protocol.sequence import (
+    FRAME,
+    PIECE,
+    MemoryQueue,
+    Queue,
+    Receiver,
+    Sender,
+    read_form,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jupyter_remote_kernels.protocol.frames import Buffer
 
+SUBPROTOCOL = "v1.resumable.jupyter-remote-kernels"
 SESSION_BYTES = 16
 PIECE_BYTES = 1024 * 1024
-# How much may arrive before it is acknowledged although nothing is sent the other way.
-ACKNOWLEDGE_BYTES = 256 * 1024
+# How much may be on its way on one connection: bounds what both ends hold in memory.
+WINDOW_BYTES = 8 * 1024 * 1024
+# How much may arrive before it is acknowledged at once, and not at leisure.
+ACKNOWLEDGE_BYTES = WINDOW_BYTES // 2
 
-_GREETING, _MESSAGE, _PIECE, _ACKNOWLEDGEMENT = b"G", b"M", b"P", b"A"
-_NUMBER = struct.Struct("<cQ")
+_GREETING, _ACKNOWLEDGEMENT = b"G", b"A"
 _HELLO = struct.Struct("<c16sQ")
-
-
-class Kept(Protocol):
-    """What has been sent and not acknowledged, in order. A place to spill is one, too."""
-
-    def append(self, number: int, frame: bytes) -> None:
-        """Keep a frame; numbers come in order."""
-
-    def forget(self, through: int) -> None:
-        """Let go of all frames up to a number."""
-
-    def after(self, number: int) -> Iterator[bytes]:
-        """Yield all frames after a number, in order."""
-
-
-class KeptInMemory:
-    """Keeps everything in memory."""
-
-    def __init__(self) -> None:
-        self._frames: deque[tuple[int, bytes]] = deque()
-        self.size_bytes = 0
-
-    def append(self, number: int, frame: bytes) -> None:
-        """Keep a frame; numbers come in order."""
-        self._frames.append((number, frame))
-        self.size_bytes += len(frame)
-
-    def forget(self, through: int) -> None:
-        """Let go of all frames up to a number."""
-        while self._frames and self._frames[0][0] <= through:
-            self.size_bytes -= len(self._frames.popleft()[1])
-
-    def after(self, number: int) -> Iterator[bytes]:
-        """Yield all frames after a number, in order."""
-        for own, frame in list(self._frames):
-            if own > number:
-                yield frame
-
-
-@dataclass(frozen=True)
-class Received:
-    """What a frame led to.
-
-    Attributes
-    ----------
-    messages : list of bytes
-        Messages that are complete now, each for the first time.
-    replies : list of bytes
-        Frames to be sent on this connection, in this order.
-    """
-
-    messages: list[bytes] = field(default_factory=list)
-    replies: list[bytes] = field(default_factory=list)
+_RECEIPT = struct.Struct("<cQQ")
 
 
 class Endpoint:
@@ -99,57 +63,87 @@ class Endpoint:
     ----------
     session : bytes
         Names the session, 16 bytes; both ends have the same.
-    kept : Kept, optional
-        Keeps what is not acknowledged; in memory by default.
-    piece_bytes : int, optional
-        Longer messages are split into pieces of this size.
+    queue : Queue, optional
+        Where messages wait; in memory without a limit by default.
+    finished : int, optional
+        What an earlier process at this end had finished.
+    piece_bytes, window_bytes : int, optional
+        Size of a frame at most, and how much may be on its way, in bytes.
     """
 
     def __init__(
-        self, session: bytes, kept: Kept | None = None, piece_bytes: int = PIECE_BYTES
+        self,
+        session: bytes,
+        queue: Queue | None = None,
+        *,
+        finished: int = 0,
+        piece_bytes: int = PIECE_BYTES,
+        window_bytes: int = WINDOW_BYTES,
     ) -> None:
         if len(session) != SESSION_BYTES:
             raise InvalidInput(f"a session has {SESSION_BYTES} bytes")
         self.session = session
-        self.sent = 0
-        self.received = 0
-        self.acknowledged = 0
-        self._kept = KeptInMemory() if kept is None else kept
-        self._piece_bytes = piece_bytes
-        self._pieces: list[bytes] = []
+        self.sender = Sender(MemoryQueue() if queue is None else queue, piece_bytes, window_bytes)
+        self.receiver = Receiver(finished, finished)
+        self.details: dict[str, Any] = {}
+        self._acknowledged = (0, 0)
         self._unacknowledged_bytes = 0
         self._is_greeted = False
+        self._process = uuid.uuid4().hex
+        self._other_process: str | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether this connection has been greeted by the other end."""
         return self._is_greeted
 
-    def connect(self) -> bytes:
+    @property
+    def is_acknowledgement_due(self) -> bool:
+        """Whether so much has arrived that the other end should know at once."""
+        return self._unacknowledged_bytes >= ACKNOWLEDGE_BYTES
+
+    def connect(self, details: Mapping[str, Any] | None = None) -> bytes:
         """Begin a connection; returns the greeting, which goes before everything else."""
-        self._is_greeted = False
-        self._unacknowledged_bytes = 0
-        return _HELLO.pack(_GREETING, self.session, self.received)
+        self.disconnect()
+        return self.greet(details)
+
+    def greet(self, details: Mapping[str, Any] | None = None) -> bytes:
+        """Return the greeting of a connection; the second to greet may have read the first's.
+
+        Parameters
+        ----------
+        details : mapping, optional
+            Told to the other end, which has it in ``details`` when it is ready.
+        """
+        hello = _HELLO.pack(_GREETING, self.session, self.receiver.received)
+        return hello + json.dumps({**(details or {}), "process": self._process}).encode()
 
     def disconnect(self) -> None:
         """End a connection; what is sent from now on waits for the next one."""
         self._is_greeted = False
+        self._unacknowledged_bytes = 0
+        self._acknowledged = (0, 0)  # the greeting does not say what is finished
 
-    def send(self, message: Buffer) -> list[bytes]:
-        """Take a message; returns the frames for the present connection, none without one."""
-        view = memoryview(message).cast("B")
-        frames = []
-        for start in range(0, max(1, len(view)), self._piece_bytes):
-            end = start + self._piece_bytes
-            kind = _MESSAGE if end >= len(view) else _PIECE
-            self.sent += 1
-            frame = _NUMBER.pack(kind, self.sent) + view[start:end]
-            self._kept.append(self.sent, frame)
-            frames.append(frame)
-        return frames if self._is_greeted else []
+    def send(self, message: Sequence[Buffer]) -> None:
+        """Take a message, as parts; :meth:`outgoing` gives it back when its time has come."""
+        self.sender.append(message, goes_now=self._is_greeted)
 
-    def receive(self, frame: Buffer) -> Received:
+    def outgoing(self) -> Iterator[Sequence[Buffer]]:
+        """Yield what is to be written to the present connection, as parts of websocket messages.
+
+        To be asked after each :meth:`send` and :meth:`receive`.
+        """
+        if self._is_greeted:
+            yield from self.sender.frames()
+
+    def receive(self, frame: Buffer) -> list[tuple[int, memoryview]]:
         """Take a frame of the present connection.
+
+        Returns
+        -------
+        list of (int, memoryview)
+            Messages that are complete now, each for the first time. Their numbers grow, but not
+            by one.
 
         Raises
         ------
@@ -159,62 +153,46 @@ class Endpoint:
         """
         kind = bytes(memoryview(frame)[:1])
         if kind == _GREETING:
-            return self._greet(frame)
+            self._greet(frame)
+            return []
         if not self._is_greeted:
             raise InvalidInput("a frame came before the greeting", reason="not_greeted")
         if kind == _ACKNOWLEDGEMENT:
-            self._forget(_read_number(frame, exact=True))
-            return Received()
-        if kind in (_MESSAGE, _PIECE):
-            return self._take(kind, frame)
-        raise InvalidInput(f"{kind!r} is no kind of frame", reason="bad_frame")
-
-    def acknowledge(self) -> list[bytes]:
-        """Return an acknowledgement, if there is anything new to acknowledge."""
-        if not self._is_greeted or not self._unacknowledged_bytes:
+            _, received, finished = read_form(_RECEIPT, frame, exact=True)
+            self.sender.confirm(received, finished)
             return []
-        self._unacknowledged_bytes = 0
-        return [_NUMBER.pack(_ACKNOWLEDGEMENT, self.received)]
+        if kind not in (FRAME, PIECE):
+            raise InvalidInput(f"{kind!r} is no kind of frame", reason="bad_frame")
+        self._unacknowledged_bytes += len(frame)
+        return self.receiver.take(kind, frame)
 
-    def _greet(self, frame: Buffer) -> Received:
-        if len(frame) != _HELLO.size:
-            raise InvalidInput("a greeting has another length", reason="bad_frame")
-        _, session, received = _HELLO.unpack(frame)
+    def finish(self) -> None:
+        """Say that all messages that were received are dealt with for good."""
+        self.receiver.finish()
+
+    def acknowledge(self) -> bytes | None:
+        """Return an acknowledgement, if there is anything new to acknowledge."""
+        state = (self.receiver.received, self.receiver.finished)
+        if not self._is_greeted or state == self._acknowledged:
+            return None
+        self._acknowledged = state
+        self._unacknowledged_bytes = 0
+        return _RECEIPT.pack(_ACKNOWLEDGEMENT, *state)
+
+    def _greet(self, frame: Buffer) -> None:
+        _, session, received = read_form(_HELLO, frame)
         if session != self.session:
             raise InvalidInput("the greeting is of another session", reason="other_session")
-        self._forget(received)
+        try:
+            details = json.loads(bytes(memoryview(frame)[_HELLO.size :]))
+        except ValueError:
+            details = None
+        if not isinstance(details, dict):
+            raise InvalidInput("the greeting's details are no JSON object", reason="bad_frame")
+        self.sender.resume(received)
+        if details.get("process") != self._other_process:
+            # The rest of what its predecessor had begun to send will never come.
+            self._other_process = details.get("process")
+            self.receiver.drop_pieces()
+        self.details = details
         self._is_greeted = True
-        return Received(replies=list(self._kept.after(received)))
-
-    def _take(self, kind: bytes, frame: Buffer) -> Received:
-        number = _read_number(frame)
-        if number <= self.received:
-            return Received()  # sent again before our acknowledgement came
-        if number > self.received + 1:
-            raise InvalidInput(
-                f"the frame {number} came after {self.received}", reason="frame_missing"
-            )
-        self.received = number
-        payload = bytes(memoryview(frame)[_NUMBER.size :])
-        self._pieces.append(payload)
-        # At least one, or a message without content would never be acknowledged.
-        self._unacknowledged_bytes += max(1, len(payload))
-        messages = []
-        if kind == _MESSAGE:
-            messages.append(b"".join(self._pieces) if len(self._pieces) > 1 else payload)
-            self._pieces = []
-        is_due = self._unacknowledged_bytes >= ACKNOWLEDGE_BYTES
-        return Received(messages, self.acknowledge() if is_due else [])
-
-    def _forget(self, through: int) -> None:
-        if through > self.sent:
-            raise InvalidInput("more is acknowledged than was sent", reason="bad_frame")
-        self.acknowledged = max(self.acknowledged, through)
-        self._kept.forget(self.acknowledged)
-
-
-def _read_number(frame: Buffer, *, exact: bool = False) -> int:
-    if len(frame) < _NUMBER.size or (exact and len(frame) != _NUMBER.size):
-        raise InvalidInput("a frame has another length", reason="bad_frame")
-    number: int = _NUMBER.unpack_from(frame)[1]
-    return number

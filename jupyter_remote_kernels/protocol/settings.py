@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 SOCKET_LINK = "sockets"
 # In the same place: why the agent ended, written by itself.
 ENDING_FILE = "ended.json"
+# In the same place: the kernel's state, sealed, when its time was over with the server away.
+BUNDLE_FILE = "state.bundle"
+# Why an agent has ended that has left it there.
+STATE_LEFT = "state_left"
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ class AgentSettings:
         The agent ends this long after its start, in seconds; None is for ever.
     warnings_s : list of float
         How long before that end to warn, in seconds.
+    lease_policy : str
+        ``terminate``, or ``pause``: the state is saved before the end.
+    silence_policy : str
+        The same for the end of the silence.
     warm : bool
         Whether it is started for nobody yet, and waits for one claim.
     limits : KernelLimits
@@ -97,6 +105,8 @@ class AgentSettings:
     vacant_s: float = 120.0
     lease_s: float | None = None
     warnings_s: list[float] = field(default_factory=lambda: [300.0, 60.0])
+    lease_policy: str = "terminate"
+    silence_policy: str = "terminate"
     warm: bool = False
     limits: KernelLimits = field(default_factory=KernelLimits)
     cgroup: Mapping[str, Any] = field(default_factory=dict)
