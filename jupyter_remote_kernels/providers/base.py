@@ -6,7 +6,7 @@
     poll([checkpoint, …])        what the engine says, batched
     endpoint(checkpoint)         where the agent can be reached
     stop(checkpoint, grace_s)    idempotent, verified, loud when it cannot know
-    recover(label)               checkpoints rebuilt from the engine's ground truth
+    recover(label, options)      checkpoints rebuilt from the engine's ground truth
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
 
+from jupyter_remote_kernels.errors import ProviderError
 from jupyter_remote_kernels.model.endpoints import Endpoint
 from jupyter_remote_kernels.model.environments import Environment, Resources
 from jupyter_remote_kernels.providers.mounts import VolumeMount
@@ -77,12 +78,16 @@ class JobStatus:
         Exit code of the job, where the engine tells.
     log_tail : str
         The last lines of the job's own output.
+    ending : mapping or None
+        What the agent wrote down about its end (``ended.json``), where the provider can read
+        that and its caller cannot.
     """
 
     state: JobState
     message: str = ""
     exit_code: int | None = None
     log_tail: str = ""
+    ending: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -218,14 +223,55 @@ class Provider(abc.ABC):
             When the checkpoint is not complete or the job is over.
         """
 
+    def read_left(self, checkpoint: Checkpoint, name: str) -> AsyncGenerator[bytes, None]:
+        """Read a file from the directory of a job that has ended and was not stopped yet.
+
+        Only for providers whose jobs do not have that directory on this machine.
+
+        Parameters
+        ----------
+        checkpoint : mapping
+            The job.
+        name : str
+            The file's name.
+
+        Yields
+        ------
+        bytes
+            Its content, in order; no faster than it is taken.
+
+        Raises
+        ------
+        ProviderUnavailable
+            When the engine or the host cannot be asked now.
+        ProviderError
+            When there is no such file.
+        """
+        del checkpoint
+        raise ProviderError(f"the job has left no {name}", reason="nothing_left")
+
     @abc.abstractmethod
-    async def recover(self, label: str) -> list[Checkpoint]:
+    async def recover(
+        self, label: str, options: Mapping[str, Any] | None = None
+    ) -> list[Checkpoint]:
         """Find jobs by label from the engine's own listing, not from memory.
+
+        Parameters
+        ----------
+        label : str
+            The job's label.
+        options : mapping, optional
+            The environment's provider options, where they say whom to ask.
 
         Returns
         -------
         list of mapping
             Checkpoints good for ``stop``; empty when the engine has no such job.
+
+        Raises
+        ------
+        ProviderUnavailable
+            When the engine cannot be asked.
         """
 
     async def prepare(self, environments: Sequence[Environment]) -> None:
@@ -241,3 +287,9 @@ class Provider(abc.ABC):
             All environments of this provider that the server offers.
         """
         del environments
+
+    async def close(self) -> None:  # noqa: B027 - most providers hold nothing
+        """Let go of what this process holds, such as connections; the jobs go on.
+
+        Called once, at the end of the control plane, on its loop. Does nothing by default.
+        """

@@ -55,7 +55,7 @@ from jupyter_remote_kernels.providers.spawning import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from jupyter_remote_kernels.model.environments import Environment, Resources
 
@@ -238,7 +238,9 @@ class LocalProvider(Provider):
             raise ProviderError("the job is over", reason="job_over")
         return Endpoint(f"http://127.0.0.1:{checkpoint['port']}")
 
-    async def recover(self, label: str) -> list[Checkpoint]:
+    async def recover(
+        self, label: str, options: Mapping[str, Any] | None = None
+    ) -> list[Checkpoint]:
         """Find a job by the mark in its processes' environment; see :meth:`Provider.recover`."""
         table = await self._reader.read()
         return await asyncio.to_thread(self._rebuild_all, table, label)

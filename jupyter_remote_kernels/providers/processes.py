@@ -1,128 +1,40 @@
-"""Processes of this host: who they are, which belong together, and when they have ended.
-
-A process id alone names nobody: it is used again. Everything here goes by the id together with
-the moment the process started, counted from the boot, which no change of the clock moves.
-"""
+"""Waiting for processes of this host, reading them in a thread, and starting some."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
-import signal
 import subprocess
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.protocol.nursery import LABEL_VARIABLE
+from jupyter_remote_kernels.providers.process_table import (
+    ProcessInfo,
+    ProcessTable,
+    boot_id,
+    hold_process,
+    is_alive,
+    look_at,
+    read_processes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection
 
-_MARK = f"{LABEL_VARIABLE}=".encode()
+__all__ = [
+    "LABEL_VARIABLE",
+    "JobProcess",
+    "ProcessInfo",
+    "ProcessReader",
+    "ProcessTable",
+    "boot_id",
+    "is_alive",
+    "look_at",
+    "read_processes",
+    "wait_ended",
+]
+
 _POLL_S = 0.02
-
-
-@dataclass(frozen=True)
-class ProcessInfo:
-    """One process at the moment it was looked at.
-
-    Attributes
-    ----------
-    pid, parent_pid, session_id : int
-        As the operating system says.
-    identity : str
-        Differs for every process that ever had this id.
-    is_over : bool
-        It has ended, but its parent has not asked yet.
-    """
-
-    pid: int
-    parent_pid: int
-    session_id: int
-    identity: str
-    is_over: bool
-
-    def send_signal(self, signum: int) -> None:
-        """Send a signal to exactly this process; one that has ended is fine.
-
-        Raises
-        ------
-        PermissionError
-            When it is somebody else's process.
-        """
-        with contextlib.suppress(ProcessLookupError), _pidfd(self.pid) as descriptor:
-            # Checked after opening: from then on the descriptor cannot mean a successor.
-            if not is_alive(self.pid, self.identity):
-                return
-            if descriptor is None:
-                os.kill(self.pid, signum)
-            else:
-                signal.pidfd_send_signal(descriptor, signum)
-
-
-@dataclass(frozen=True)
-class ProcessTable:
-    """All processes of this host at one moment.
-
-    Attributes
-    ----------
-    processes : mapping of int to ProcessInfo
-        By process id.
-    labels : mapping of str to set of int
-        Ids of the processes that have a label in their environment.
-    """
-
-    processes: Mapping[int, ProcessInfo]
-    labels: Mapping[str, set[int]]
-
-    def members(self, label: str, others: Collection[int] = ()) -> list[ProcessInfo]:
-        """Return the living processes of a job.
-
-        Parameters
-        ----------
-        label : str
-            The job's label; children inherit it with the environment.
-        others : collection of int
-            Processes that are known to belong to it in another way.
-
-        Returns
-        -------
-        list of ProcessInfo
-            These, all their descendants, and the sessions that they lead: a program that
-            rewrites its title wipes its environment, and a daemon has left its parent.
-        """
-        found = {pid for pid in (*self.labels.get(label, ()), *others) if pid in self.processes}
-        protected = self._ancestry(os.getpid())
-        found -= protected
-        before: set[int] = set()
-        while found != before:
-            before = found
-            # Only sessions that a member leads: the session of a labelled process may also
-            # be the terminal of the person who started it.
-            found = found | {
-                info.pid
-                for info in self.processes.values()
-                if info.parent_pid in found or info.session_id in found
-            }
-            found -= protected
-        return [self.processes[pid] for pid in sorted(found) if not self.processes[pid].is_over]
-
-    def roots(self, members: Collection[ProcessInfo]) -> list[ProcessInfo]:
-        """Return those members that no other member has started."""
-        pids = {info.pid for info in members}
-        return [info for info in members if info.parent_pid not in pids]
-
-    def _ancestry(self, pid: int) -> set[int]:
-        """Return a process and its ancestors, none of which a job may take along."""
-        found: set[int] = set()
-        while pid in self.processes and pid not in found:
-            found.add(pid)
-            pid = self.processes[pid].parent_pid
-        return found | {1}
 
 
 class ProcessReader:
@@ -157,48 +69,6 @@ class JobProcess(subprocess.Popen[bytes]):
         """Stay silent: that the child still runs is intended, and nothing to warn about."""
 
 
-def look_at(pid: int) -> ProcessInfo | None:
-    """Return what is known about a process; None when there is none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-        # The name in parentheses may hold blanks and parentheses itself.
-        fields = text[text.rindex(b")") + 2 :].split()
-        is_over = fields[0] in (b"Z", b"X")
-        # The first thread of a process may have ended before the others.
-        if is_over and len(os.listdir(f"/proc/{pid}/task")) > 1:
-            is_over = False
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return ProcessInfo(
-        pid=pid,
-        parent_pid=int(fields[1]),
-        session_id=int(fields[3]),
-        identity=f"{boot_id()}/{int(fields[19])}",
-        is_over=is_over,
-    )
-
-
-def is_alive(pid: int, identity: str) -> bool:
-    """Tell whether this very process runs; one that has ended and was not asked does not."""
-    info = look_at(pid)
-    return info is not None and info.identity == identity and not info.is_over
-
-
-def read_processes() -> ProcessTable:
-    """Look at all processes of this host; reads two small files for each."""
-    processes: dict[int, ProcessInfo] = {}
-    labels: dict[str, set[int]] = {}
-    for name in os.listdir("/proc"):
-        info = look_at(int(name)) if name.isdigit() else None
-        if info is None:
-            continue
-        processes[info.pid] = info
-        label = _read_label(info.pid)
-        if label is not None:
-            labels.setdefault(label, set()).add(info.pid)
-    return ProcessTable(processes, labels)
-
-
 async def wait_ended(processes: Collection[ProcessInfo], timeout_s: float) -> bool:
     """Wait until processes have ended.
 
@@ -216,7 +86,7 @@ async def wait_ended(processes: Collection[ProcessInfo], timeout_s: float) -> bo
 
 
 async def _wait_one(info: ProcessInfo) -> None:
-    with contextlib.suppress(ProcessLookupError), _pidfd(info.pid) as descriptor:
+    with contextlib.suppress(ProcessLookupError), hold_process(info.pid) as descriptor:
         if descriptor is None:
             # No event without process descriptors (before Linux 5.3), and it is not our child.
             while is_alive(info.pid, info.identity):  # noqa: ASYNC110
@@ -229,43 +99,3 @@ async def _wait_one(info: ProcessInfo) -> None:
                 await ended.wait()
             finally:
                 loop.remove_reader(descriptor)
-
-
-@contextlib.contextmanager
-def _pidfd(pid: int) -> Iterator[int | None]:
-    """Hold a process descriptor; None where the operating system has none."""
-    if not hasattr(os, "pidfd_open"):  # some builds of Python leave it out
-        yield None
-        return
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EPERM):
-            raise
-        yield None
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _read_label(pid: int) -> str | None:
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return None  # another user's, or it has ended
-    start = environment.find(_MARK)
-    # The variable's name may also be the end of another one's.
-    while start > 0 and environment[start - 1] != 0:
-        start = environment.find(_MARK, start + 1)
-    if start < 0:
-        return None
-    value, _, _ = environment[start + len(_MARK) :].partition(b"\0")
-    return os.fsdecode(value)
-
-
-@cache
-def boot_id() -> str:
-    """Return the name of this host's present run, from its start to its end."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

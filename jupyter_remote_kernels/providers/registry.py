@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.providers.base import Provider
 
 GROUP = "jupyter_remote_kernels.providers"
+_loaded: dict[str, Provider] = {}
 
 
 def list_providers() -> list[str]:
@@ -56,4 +57,11 @@ def load_provider(name: str) -> Provider:
             hint=f"Install the extra: pip install 'jupyter_remote_kernels[{name}]'.",
         ) from error
     provider: Provider = provider_class()
+    _loaded[name] = provider
     return provider
+
+
+async def close_providers() -> None:
+    """Let all providers go of what this process holds; called at a control plane's end."""
+    for provider in list(_loaded.values()):
+        await provider.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -149,7 +150,13 @@ def add_library(env: dict[str, str], directory: Path) -> None:
     library = directory / "library"
     library.mkdir(mode=0o700, exist_ok=True)
     package = Path(jupyter_remote_kernels.__file__).parent
-    with contextlib.suppress(FileExistsError):
-        (library / package.name).symlink_to(package)
+    cloudpickle = importlib.util.find_spec("cloudpickle")
+    places = {package.name: package}
+    if cloudpickle is not None and cloudpickle.origin:
+        # Under a name that nobody imports, since that Python may have another version of it.
+        places["cloudpickle_source"] = Path(cloudpickle.origin).parent
+    for name, place in places.items():
+        with contextlib.suppress(FileExistsError):
+            (library / name).symlink_to(place)
     others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
     env["PYTHONPATH"] = os.pathsep.join([*others, str(library)])

@@ -113,7 +113,9 @@ class QueueingProvider(Provider):
             raise ProviderError("the job does not run", reason="job_not_running")
         return await self._inner.endpoint(ticket["job"])
 
-    async def recover(self, label: str) -> list[Checkpoint]:
+    async def recover(
+        self, label: str, options: Mapping[str, Any] | None = None
+    ) -> list[Checkpoint]:
         """Look into the queue."""
         ticket = self._read(label)
         if ticket is None:
@@ -225,10 +227,12 @@ class FailingProvider(Provider):
         await self._pass("endpoint")
         return await self._inner.endpoint(checkpoint)
 
-    async def recover(self, label: str) -> list[Checkpoint]:
+    async def recover(
+        self, label: str, options: Mapping[str, Any] | None = None
+    ) -> list[Checkpoint]:
         """Ask the inner provider."""
         await self._pass("recover")
-        return await self._inner.recover(label)
+        return await self._inner.recover(label, options)
 
     async def _pass(self, point: str) -> None:
         if point != self._at or self._times == 0:

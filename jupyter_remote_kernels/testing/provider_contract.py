@@ -26,7 +26,6 @@ from jupyter_remote_kernels.testing.provider_jobs import (
     ProviderJobs,
     SpecMaker,
     collect,
-    run,
     start,
     status_line,
 )
@@ -60,7 +59,7 @@ class ProviderContract(ProviderJobs):
     ) -> None:
         """There is one before the first side effect, and the token is in none."""
         spec = make_spec()
-        checkpoints = run(start(provider, spec))
+        checkpoints = self.run(start(provider, spec))
         assert len(checkpoints) >= 2
         assert [bool(item.get("complete")) for item in checkpoints[:-1]] == [False] * (
             len(checkpoints) - 1
@@ -83,7 +82,7 @@ class ProviderContract(ProviderJobs):
             (status,) = await provider.poll([checkpoint])
             assert status.state is JobState.RUNNING
 
-        run(check())
+        self.run(check())
 
     def test_poll_answers_in_order(self, provider: Provider, make_spec: SpecMaker) -> None:
         """One answer per checkpoint, also for one job asked about twice and for none."""
@@ -97,7 +96,7 @@ class ProviderContract(ProviderJobs):
             assert [state.is_over for state in states] == [True, False, True, False]
             assert states[1] is states[3] is JobState.RUNNING
 
-        run(check())
+        self.run(check())
 
     def test_job_that_ends_by_itself_is_seen(
         self, provider: Provider, make_spec: SpecMaker
@@ -114,7 +113,7 @@ class ProviderContract(ProviderJobs):
             await provider.stop(checkpoint, 1.0)
             await self.assert_gone(provider, spec.label, checkpoint)
 
-        run(check())
+        self.run(check())
 
     def test_stop_is_verified_and_idempotent(
         self, provider: Provider, make_spec: SpecMaker
@@ -131,7 +130,7 @@ class ProviderContract(ProviderJobs):
             with pytest.raises(ProviderError):
                 await provider.endpoint(checkpoint)
 
-        run(check())
+        self.run(check())
 
     @pytest.mark.parametrize("grace_s", [0.0, 0.5])
     def test_stop_ends_a_stubborn_job(
@@ -148,7 +147,7 @@ class ProviderContract(ProviderJobs):
             await provider.stop(checkpoint, grace_s)
             await self.assert_gone(provider, spec.label, checkpoint)
 
-        run(check())
+        self.run(check())
 
     def test_launch_can_be_given_up_at_every_checkpoint(
         self, provider: Provider, make_spec: SpecMaker
@@ -162,12 +161,12 @@ class ProviderContract(ProviderJobs):
                 count += 1
                 spec = make_spec()
                 checkpoint = (await start(provider, spec, count))[-1]
-                stopper = provider if count % 2 else self.forget(provider)
+                stopper = provider if count % 2 else self.another(provider)
                 await stopper.stop(checkpoint, 0.0)
                 await self.assert_gone(provider, spec.label, checkpoint)
                 is_complete = bool(checkpoint.get("complete"))
 
-        run(check())
+        self.run(check())
 
     def test_incomplete_checkpoint_stops_a_job_that_runs(
         self, provider: Provider, make_spec: SpecMaker
@@ -180,13 +179,13 @@ class ProviderContract(ProviderJobs):
             for checkpoint in checkpoints[:-1]:
                 with pytest.raises(ProviderError):
                     await provider.endpoint(checkpoint)
-            other = self.forget(provider)
+            other = self.another(provider)
             (status,) = await other.poll([checkpoints[0]])
             assert not status.state.is_over
             await other.stop(checkpoints[0], 5.0)
             await self.assert_gone(provider, spec.label, checkpoints[-1])
 
-        run(check())
+        self.run(check())
 
     def test_recover_finds_a_job_from_its_label_alone(
         self, provider: Provider, make_spec: SpecMaker
@@ -198,22 +197,25 @@ class ProviderContract(ProviderJobs):
             before = await self.start_running(provider, spec)
             url = (await provider.endpoint(before)).url
             await status_line(url, self.ready_s)
-            other = self.forget(provider)
-            found = await other.recover(spec.label)
+            other = self.another(provider)
+            found = await other.recover(spec.label, self.options)
             assert len(found) == 1
             assert json.loads(json.dumps(dict(found[0]))) == found[0]
             assert found[0]["complete"] is True
-            assert (await other.endpoint(found[0])).url == url
+            # Where a tunnel leads to the agent, each process has one of its own.
+            again = (await other.endpoint(found[0])).url
+            assert await status_line(again, self.ready_s) == "HTTP/1.1 403 Forbidden"
             (status,) = await other.poll(found)
             assert status.state is JobState.RUNNING
             await other.stop(found[0], 5.0)
             await self.assert_gone(provider, spec.label, before)
 
-        run(check())
+        self.run(check())
 
     def test_recover_of_an_unknown_label_is_empty(self, provider: Provider) -> None:
         """No job, no checkpoint, no error."""
-        assert run(provider.recover(f"jrk-{secrets.token_hex(8)}")) == []
+        found = self.run(provider.recover(f"jrk-{secrets.token_hex(8)}", self.options))
+        assert found == []
 
     def test_two_jobs_are_independent(self, provider: Provider, make_spec: SpecMaker) -> None:
         """Started at once; the end of one is nothing to the other."""
@@ -229,7 +231,7 @@ class ProviderContract(ProviderJobs):
             await self.assert_gone(provider, specs[0].label, first)
             assert await status_line(urls[1], self.ready_s) == "HTTP/1.1 403 Forbidden"
 
-        run(check())
+        self.run(check())
 
     def test_refused_start_leaves_nothing(self, provider: Provider, make_spec: SpecMaker) -> None:
         """The engine's refusal is a provider error, and ``stop`` is still fine after it."""
@@ -247,7 +249,7 @@ class ProviderContract(ProviderJobs):
             assert not any(item.get("complete") for item in committed)
             for checkpoint in committed:
                 await provider.stop(checkpoint, 0.0)
-            assert await provider.recover(spec.label) == []
+            assert await provider.recover(spec.label, self.options) == []
             assert not self.survivors(spec.label)
 
-        run(check())
+        self.run(check())

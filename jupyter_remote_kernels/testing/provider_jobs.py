@@ -64,6 +64,27 @@ class ProviderJobs:
         """Return another provider on the same engine, as after the death of this process."""
         return type(provider)()
 
+    def another(self, provider: Provider) -> Provider:
+        """Return what ``forget`` gives; it is closed with the first one."""
+        self._providers.append(self.forget(provider))
+        return self._providers[-1]
+
+    @pytest.fixture(autouse=True)
+    def _keep_providers(self, provider: Provider) -> None:
+        self._providers = [provider]
+
+    def run(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on a loop of its own, at whose end all providers let go."""
+
+        async def run() -> Result:
+            try:
+                return await call
+            finally:
+                for provider in self._providers:
+                    await provider.close()
+
+        return asyncio.run(run())
+
     def command(self, program: str) -> list[str]:
         """Return the kernel's command that runs a Python program."""
         return [self.python, "-c", program]
@@ -103,7 +124,7 @@ class ProviderJobs:
             return made[-1]
 
         yield make
-        asyncio.run(stop_all(provider, [spec.label for spec in made]))
+        self.run(self.stop_all(provider, [spec.label for spec in made]))
 
     async def start_running(self, provider: Provider, spec: JobSpec) -> Checkpoint:
         checkpoint = (await start(provider, spec))[-1]
@@ -144,15 +165,16 @@ class ProviderJobs:
             assert time.monotonic() < deadline_s, answer
             await asyncio.sleep(0.05)  # these routes have no events
 
+    async def stop_all(self, provider: Provider, labels: Sequence[str]) -> None:
+        for label in labels:
+            for checkpoint in await provider.recover(label, self.options):
+                await provider.stop(checkpoint, 0.0)
+
     async def assert_gone(self, provider: Provider, label: str, checkpoint: Checkpoint) -> None:
         (status,) = await provider.poll([checkpoint])
         assert status.state.is_over, status
-        assert await provider.recover(label) == []
+        assert await provider.recover(label, self.options) == []
         assert not self.survivors(label)
-
-
-def run(call: Coroutine[Any, Any, Result]) -> Result:
-    return asyncio.run(call)
 
 
 async def start(provider: Provider, spec: JobSpec, count: int | None = None) -> list[Checkpoint]:
@@ -170,12 +192,6 @@ async def collect(
             committed.append(checkpoint)
             if len(committed) == count:
                 return
-
-
-async def stop_all(provider: Provider, labels: Sequence[str]) -> None:
-    for label in labels:
-        for checkpoint in await provider.recover(label):
-            await provider.stop(checkpoint, 0.0)
 
 
 async def status_line(url: str, timeout_s: float) -> str:
