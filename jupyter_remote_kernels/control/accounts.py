@@ -120,6 +120,23 @@ class Accounts:
         """Charge a runtime no longer."""
         await self._registry.ledger.close(runtime_id)
 
+    async def close_ended(self, runtime_id: str, age_s: float | None) -> None:
+        """Charge a runtime no longer that has ended some time ago.
+
+        Parameters
+        ----------
+        runtime_id : str
+            Which.
+        age_s : float or None
+            How long it had lived, in seconds; None when nobody knows. Then it is charged until
+            it was last seen, because the job may not have run any more.
+        """
+        ledger = self._registry.ledger
+        if age_s is None:
+            await ledger.close_as_seen(runtime_id)
+        else:
+            await ledger.close(runtime_id, age_s)
+
     @property
     def _is_limited(self) -> bool:
         return self._budget.credits is not None

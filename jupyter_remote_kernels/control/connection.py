@@ -8,10 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.control.job import provider_bug
-from jupyter_remote_kernels.errors import RemoteKernelsError
+from jupyter_remote_kernels.control.job_files import POSITION_FILE
+from jupyter_remote_kernels.errors import ProviderUnavailable, RemoteKernelsError
 from jupyter_remote_kernels.link.agent_client import AgentClient
 from jupyter_remote_kernels.link.link import Link
-from jupyter_remote_kernels.model.phases import Event
+from jupyter_remote_kernels.link.position import LinkPosition
+from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
 
 if TYPE_CHECKING:
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.services import Services
+    from jupyter_remote_kernels.model.endpoints import Endpoint
 
 _log = logging.getLogger(__name__)
+_ASKED_ATTEMPTS = 3
 
 
 class LinkKeeper:
@@ -42,9 +46,11 @@ class LinkKeeper:
         self._opening: asyncio.Task[None] | None = None
         self.link: Link | None = None
         self._is_ending = False
+        self.is_open = False
 
     def open(self) -> None:
         """Begin to connect; the outcome is told as events."""
+        self.is_open = True
         # Beside the driver, because a provider may have to build a tunnel first.
         self._opening = self._services.background.spawn(
             self._open(), f"connect {self._driver.record.id}"
@@ -52,14 +58,27 @@ class LinkKeeper:
 
     async def close(self) -> None:
         """Disconnect for good, or stop connecting."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait({self._opening})
-        if self.link is not None:
-            link, self.link = self.link, None
-            await link.close()
+        await self._close(for_good=True)
+
+    async def detach(self) -> None:
+        """Let go of the agent, which goes on and keeps what it has for whoever comes."""
+        await self._close(for_good=False)
 
     # -- what the link tells --------------------------------------------------
+
+    def link_open(self) -> None:
+        """The agent is connected, whatever its kernel does."""
+        self._reached()
+
+    def link_replays(self) -> None:
+        """More of what was missed has come."""
+        self._driver.tell("reachability")
+
+    def output_held(self, message: str | None) -> None:
+        """Output waits in the kernel because the agent has no room for it; None is over."""
+        if message != self._driver.output_held:
+            self._driver.output_held = message
+            self._driver.tell("kernel")
 
     def link_ready(self, kernel_info: Mapping[str, Any]) -> None:
         """The kernel answers through the link."""
@@ -72,7 +91,10 @@ class LinkKeeper:
             facts["started_s"] = time.time()
             # Idleness begins now, however long the job was in a queue.
             driver.bridge.activity.last_s = time.time()
-        driver.post(Event.LINK_READY, **facts)
+        if driver.pausing.has_to_restore:
+            driver.pausing.work.restore(facts)
+        else:
+            driver.post(Event.LINK_READY, **facts)
         self._services.background.spawn(
             self._services.registry.remember_kernel_info(
                 driver.record.environment.name, dict(kernel_info)
@@ -85,9 +107,11 @@ class LinkKeeper:
         driver = self._driver
         if driver.unreachable_since_s is None:
             driver.unreachable_since_s = time.time()
-            driver.tell("reachability")
+        driver.tell("reachability")
         driver.post(Event.LINK_LOST)
-        self._services.background.spawn(driver.job.poll(), "poll after a lost link")
+        # An agent that has died is found out at once; later the engine is asked at its own pace.
+        if driver.connection is None or driver.connection.attempt <= _ASKED_ATTEMPTS:
+            self._services.background.spawn(driver.job.poll(), "poll after a lost link")
 
     def link_refused(self, message: str) -> None:
         """The agent does not accept us; this comes only before it ever has."""
@@ -128,20 +152,49 @@ class LinkKeeper:
     async def _open(self) -> None:
         driver = self._driver
         try:
-            endpoint = await driver.job.endpoint()
+            endpoint: Endpoint | None = await driver.job.endpoint()
         except RemoteKernelsError as error:
-            cause = ExitCause(error.reason, error.message, error.hint)
+            if not self._can_wait(error):
+                await self._fail(ExitCause(error.reason, error.message, error.hint))
+                return
+            endpoint = None
         except Exception as error:  # noqa: BLE001 - see the next line
             # A provider is somebody else's code; its mistakes must not leave a launch hanging.
             _log.exception("runtime %s: the provider knows no endpoint", driver.record.id)
-            cause = provider_bug(error)
-        else:
-            driver.bridge.expect_kernel()
-            self._is_ending = False
-            client = AgentClient(endpoint, driver.record.id, driver.record.token)
-            self.link = Link(client, driver.bridge, self)
-            self.link.open()
+            await self._fail(provider_bug(error))
             return
+        driver.bridge.expect_kernel()
+        self._is_ending = False
+        client = AgentClient(endpoint, driver.record.id, driver.record.token)
+        self.link = Link(client, driver.bridge, self, self._open_position(), driver.job.endpoint)
+        driver.connection = self.link.state
+        self.link.open()
+
+    def _can_wait(self, error: RemoteKernelsError) -> bool:
+        """Tell whether an agent whose place is not known now may be found later."""
+        is_up = self._driver.record.phase in (Phase.RUNNING, Phase.PAUSING)
+        return isinstance(error, ProviderUnavailable) or is_up
+
+    async def _fail(self, cause: ExitCause) -> None:
         # A job that has ended already has no endpoint; its engine knows better why.
-        await driver.job.poll()
-        driver.post(Event.START_FAILED, exit=cause)
+        await self._driver.job.poll()
+        self._driver.post(Event.START_FAILED, exit=cause)
+
+    def _open_position(self) -> LinkPosition:
+        record = self._driver.record
+        path = self._services.job_directory(record.job_name) / POSITION_FILE
+        try:
+            return LinkPosition(path)
+        except OSError as error:
+            _log.warning("runtime %s: a restart will lose output: %s", record.id, error)
+            return LinkPosition(None)
+
+    async def _close(self, *, for_good: bool) -> None:
+        self.is_open = False
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        if self.link is not None:
+            link, self.link = self.link, None
+            await link.close(for_good=for_good)
+        self._driver.connection = None

@@ -60,8 +60,13 @@ CREATE TABLE warm (
     document TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+# Also keeps versions away that would end what a stopped server has left running.
+_SERVER = """
+ALTER TABLE runtimes ADD COLUMN server TEXT;
+CREATE INDEX runtimes_of_server ON runtimes (server) WHERE server IS NOT NULL;
+"""
 # The n-th script leads from schema n to schema n + 1. Only ever append.
-MIGRATIONS: tuple[str, ...] = (_INITIAL, _LEDGER, _WARM)
+MIGRATIONS: tuple[str, ...] = (_INITIAL, _LEDGER, _WARM, _SERVER)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jupyter_remote_kernels.control.changes import plan_changes
 from jupyter_remote_kernels.control.connection import LinkKeeper
+from jupyter_remote_kernels.control.handover import Handover
 from jupyter_remote_kernels.control.job import JobKeeper
 from jupyter_remote_kernels.control.kernel import KernelKeeper
 from jupyter_remote_kernels.control.launch import Change
+from jupyter_remote_kernels.control.left_state import LeftState
+from jupyter_remote_kernels.control.pausing import PauseKeeper
 from jupyter_remote_kernels.control.reservation import LeaseKeeper
+from jupyter_remote_kernels.control.start_clock import StartClock
 from jupyter_remote_kernels.errors import (
     Conflict,
     IllegalTransition,
@@ -29,22 +33,23 @@ from jupyter_remote_kernels.model.phases import (
     Event,
     Phase,
     Target,
-    Transition,
     advance,
     target_event,
 )
-from jupyter_remote_kernels.model.records import ExitCause, RuntimeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jupyter_remote_kernels.control.services import Services
     from jupyter_remote_kernels.link.bridge import Bridge
-    from jupyter_remote_kernels.link.link import Link
+    from jupyter_remote_kernels.link.link import ConnectionState, Link
+    from jupyter_remote_kernels.model.records import ExitCause, RuntimeRecord
     from jupyter_remote_kernels.providers.base import JobStatus
 
+# An event with its facts, and who waits for it.
+Inbox: TypeAlias = "asyncio.Queue[tuple[Event | None, dict[str, Any], asyncio.Future[None] | None]]"
+
 _log = logging.getLogger(__name__)
-_HISTORY_LENGTH = 50
 
 
 class RuntimeDriver:
@@ -65,27 +70,35 @@ class RuntimeDriver:
         self.bridge = bridge
         self.metrics: dict[str, Any] = {}
         self.unreachable_since_s: float | None = None
+        self.connection: ConnectionState | None = None
+        self.output_held: str | None = None
         self.step: str | None = "submitting"
         self.released = asyncio.Event()
         self.job = JobKeeper(self, services)
         self.kernel = KernelKeeper(self, services)
         self.lease = LeaseKeeper(self, services)
-        self._links = LinkKeeper(self, services)
+        self.handover = Handover(self, services)
+        self.links = LinkKeeper(self, services)
+        self.pausing = PauseKeeper(self, services)
+        self.left = LeftState(self, services)
+        self.clock = StartClock(self, services.settings.start_timeout_s)
         self._services = services
-        self._inbox: asyncio.Queue[tuple[Event, dict[str, Any], asyncio.Future[None] | None]]
-        self._inbox = asyncio.Queue()
-        self._start_clock: asyncio.TimerHandle | None = None
+        # None in the place of an event is the wish to let go.
+        # Held while an event is applied: the phase is committed before the last of its actions.
+        self.applying = asyncio.Lock()
+        self._inbox: Inbox = asyncio.Queue()
         self.kernel_exit: ExitCause | None = None
         # Somebody asked for the kernel's end, so there is nothing to explain about it.
         self.is_end_wanted = False
         self._actions = {
             Action.START_JOB: self._start_job,
             Action.OPEN_LINK: self._open_link,
+            Action.CAPTURE_STATE: self.pausing.capture,
             Action.CLOSE_LINK: self._close_link,
             Action.STOP_JOB: self._stop_job,
             Action.RECORD_EXIT: self._record_exit,
-            Action.REJECT_HELD: self._reject_held,
-            Action.RELEASE: self._release,
+            Action.REJECT_HELD: self.reject_held,
+            Action.RELEASE: self.release,
         }
 
     # -- what others ask ------------------------------------------------------
@@ -93,7 +106,7 @@ class RuntimeDriver:
     @property
     def link(self) -> Link | None:
         """The link to the agent, while there is one."""
-        return self._links.link
+        return self.links.link
 
     @property
     def engine(self) -> JobStatus | None:
@@ -108,7 +121,8 @@ class RuntimeDriver:
             return 0
         if phase is Phase.FAILED:
             return 1
-        if self.kernel_exit is None or phase is Phase.STOPPING:
+        # A kernel that ends while it gets its state back leaves a runtime that is paused again.
+        if self.kernel_exit is None or phase in _WITHOUT_EXIT:
             return None
         if self.kernel_exit.signal is not None:
             return -self.kernel_exit.signal
@@ -119,10 +133,13 @@ class RuntimeDriver:
         """Whether it ended in a way that nobody but its user should repeat.
 
         A launch that never came up would ask the engine again and again, and one whose
-        reservation is over would take another one; the reason would vanish with the kernel.
+        reservation is over would take another one; the reason would vanish with the kernel, and
+        with the variables of one that ended while no server was there.
         """
         cause = self.record.exit
-        return self.record.started_s is None or (cause is not None and cause.reason == "lease_over")
+        if self.handover.is_returning or self.record.started_s is None:
+            return True
+        return cause is not None and cause.reason == "lease_over"
 
     @property
     def is_settled(self) -> bool:
@@ -131,8 +148,31 @@ class RuntimeDriver:
 
     def begin(self) -> None:
         """Start to drive: the job is submitted at once."""
-        self._services.background.spawn(self._drive(), f"runtime {self.record.id}")
+        self.pausing.take_up()
+        self.take_events()
         self._start_job()
+
+    def take_events(self) -> None:
+        """Take events from now on."""
+        self._services.background.spawn(self._drive(), f"runtime {self.record.id}")
+
+    async def detach(self) -> bool:
+        """Let go without ending anything; returns whether the runtime goes on without us.
+
+        One that has ended, or whose job is only half submitted, does not: it is to be stopped.
+        """
+        await self.job.wait_submitted()
+        while not self.released.is_set():
+            # Half a job is nothing to leave behind, a whole snapshot is.
+            await self.pausing.suspend()
+            # In its turn: what has happened before is in the record then.
+            taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._inbox.put_nowait((None, {}, taken))
+            await taken
+            # The wish to resume it may have been the last that came before.
+            if self.record.phase is not Phase.RESUMING:
+                break
+        return self.handover.is_detached
 
     def post(self, event: Event, **facts: Any) -> None:
         """Tell that something happened; ``facts`` are fields of the record."""
@@ -174,8 +214,8 @@ class RuntimeDriver:
             When the runtime ended instead; says why.
         """
         while not self.is_settled:
-            if self.exit_code is not None:
-                cause = self.record.exit
+            if self.exit_code is not None or self.record.phase is Phase.PAUSED:
+                cause = self.record.exit or self.kernel_exit
                 raise LaunchFailed(
                     cause.message if cause else "the runtime was terminated",
                     reason=cause.reason if cause else "terminated",
@@ -194,7 +234,11 @@ class RuntimeDriver:
         while not self.released.is_set():
             event, facts, taken = await self._inbox.get()
             try:
-                await self._apply(event, facts)
+                async with self.applying:
+                    if event is None:
+                        await self.handover.let_go()
+                    else:
+                        await self._apply(event, facts)
             except IllegalTransition as error:
                 _log.warning("runtime %s: %s (%s)", self.record.id, error, error.detail)
                 _fail(taken, error)
@@ -205,35 +249,35 @@ class RuntimeDriver:
             else:
                 if taken is not None and not taken.done():
                     taken.set_result(None)
-        self._refuse_the_rest()
+        _refuse_all(self._inbox)
 
-    async def _apply(self, event: Event, facts: dict[str, Any]) -> None:
+    async def _apply(self, event: Event, facts: Mapping[str, Any]) -> None:
+        for step, step_facts in self.left.translate(event, facts):
+            await self._apply_one(step, step_facts)
+
+    async def _apply_one(self, event: Event, facts: Mapping[str, Any]) -> None:
         before = self.record.phase
         if event is Event.JOB_GONE and self.job.is_stopping:
             return  # the end of an earlier stop; the one that runs now will tell, too
+        if self.pausing.is_saved and event in (Event.JOB_ENDED, Event.KERNEL_EXITED):
+            event, facts = Event.STATE_SAVED, {}  # too late to cost anything
         transition = advance(before, event, self.record.history)
-        fields = dict(facts)
-        if fields.get("exit") is not None and transition == Transition(before):
-            del fields["exit"]  # late news: why it really ended is known already
-        if event is Event.JOB_GONE:
-            fields["checkpoint"] = None
-        if transition.phase is not before:
-            line = f"{before.value} --{event.value}--> {transition.phase.value}"
-            fields["phase"] = transition.phase
-            fields["history"] = (*self.record.history, line)[-_HISTORY_LENGTH:]
-            if transition.phase in FINAL_PHASES:
-                fields["ended_s"] = time.time()
-                fields["usage"] = self._final_usage()
+        fields = plan_changes(self.record, event, transition, facts)
+        if fields.get("phase") in FINAL_PHASES:
+            fields["usage"] = self._final_usage()
         await self._commit(fields)
         if transition.phase is not before:
-            self.step = _STEPS.get(transition.phase)
-            self._watch_start(transition.phase)
+            self.show_step()
+            self.clock.stop()
             await self.lease.charge(transition.phase)
+        if event is Event.LINK_READY:
+            self.handover.is_returning = False
         for action in transition.actions:
             result = self._actions[action]()
             if result is not None:
                 await result
         if transition.phase is not before:
+            self.pausing.entered(before)
             self.tell("phase")
         elif event is Event.KERNEL_EXITED or event is Event.LINK_READY:
             self.tell("kernel")
@@ -244,9 +288,11 @@ class RuntimeDriver:
         try:
             self.record = await self._services.registry.update(self.record.id, **fields)
         except RemoteKernelsError as error:
-            if fields.get("phase") not in FINAL_PHASES | {Phase.STOPPING}:
+            is_over = fields.get("phase") in FINAL_PHASES | {Phase.STOPPING, Phase.PAUSED}
+            if not is_over and self.record.phase is not Phase.PAUSING:
                 raise
-            # A full disk must not keep a job running; the next start's sweep writes the rest.
+            # A full disk must not keep a job running, nor a runtime between two phases; who starts
+            # next finds the way on from what was written before.
             _log.warning("runtime %s: its end is not in the registry: %s", self.record.id, error)
             self.record = self.record.changed(**fields)
 
@@ -257,11 +303,16 @@ class RuntimeDriver:
     def _start_job(self) -> None:
         self.job.start()
 
-    def _open_link(self) -> None:
-        self._links.open()
+    async def _open_link(self) -> None:
+        # The engine may say more than once that a job runs whose phase stays the same.
+        if not self.links.is_open:
+            self.links.open()
+            self.clock.begin()
+            if self.record.phase is Phase.RESUMING:
+                await self.lease.charge(Phase.STARTING)
 
     async def _close_link(self) -> None:
-        await self._links.close()
+        await self.links.close()
 
     def _stop_job(self) -> None:
         self.job.stop()
@@ -273,36 +324,27 @@ class RuntimeDriver:
             level = logging.DEBUG if self.record.exit.code == 0 else logging.INFO
             _log.log(level, "runtime %s: %s", self.record.id, self.record.exit.message)
 
-    def _reject_held(self) -> None:
+    def reject_held(self) -> None:
+        """Answer requests that no kernel will ever get."""
         cause = self.record.exit
-        message = cause.message if cause else "the kernel was terminated"
-        hint = cause.hint if cause else ""
+        is_paused = self.record.phase is Phase.PAUSED
+        message = "the kernel is paused" if is_paused else "the kernel was terminated"
+        message, hint = (cause.message, cause.hint) if cause else (message, "")
         if self.record.phase in FINAL_PHASES:
             # Nothing will come by itself any more: who waits now would wait for ever.
             self.bridge.stand_in.refuse(message, hint)
         else:
             self.bridge.stand_in.reject_held(message, hint)
 
-    async def _release(self) -> None:
+    async def release(self) -> None:
+        """Give back the bridge and everything kept for the runtime."""
         self.bridge.close()
         await self._services.forget(self)
         self.released.set()
 
-    def _watch_start(self, phase: Phase) -> None:
-        """Give a job that runs a limited time to show its kernel."""
-        if self._start_clock is not None:
-            self._start_clock.cancel()
-            self._start_clock = None
-        if phase is Phase.STARTING:
-            limit_s = self._services.settings.start_timeout_s
-            cause = ExitCause(
-                "agent_silent",
-                f"the job runs, but its kernel did not answer within {limit_s:.0f} s",
-                "See the runtime's log.",
-            )
-            self._start_clock = asyncio.get_running_loop().call_later(
-                limit_s, lambda: self.post(Event.START_FAILED, exit=cause)
-            )
+    def show_step(self) -> None:
+        """Say what belongs to the phase."""
+        self.step = _STEPS.get(self.record.phase)
 
     def tell(self, action: str, **data: Any) -> None:
         """Tell everybody that something about this runtime is different now."""
@@ -310,19 +352,12 @@ class RuntimeDriver:
             Change(self.record.id, action, {"phase": self.record.phase.value, **data})
         )
 
-    def _refuse_the_rest(self) -> None:
-        with contextlib.suppress(asyncio.QueueEmpty):
-            while True:
-                event, _, taken = self._inbox.get_nowait()
-                if event is Event.WANT_STOPPED and taken is not None and not taken.done():
-                    taken.set_result(None)
-                else:
-                    _fail(taken, Conflict("the runtime is gone", reason="runtime_gone"))
 
-
+_WITHOUT_EXIT = (Phase.STOPPING, Phase.PAUSED, Phase.RESUMING)
 _STEPS = {
     Phase.SUBMITTED: "waiting for the engine",
     Phase.STARTING: "starting the kernel",
+    Phase.PAUSING: "saving its state",
     Phase.RESUMING: "resuming",
     Phase.STOPPING: "stopping",
 }
@@ -331,3 +366,13 @@ _STEPS = {
 def _fail(taken: asyncio.Future[None] | None, error: Exception) -> None:
     if taken is not None and not taken.done():
         taken.set_exception(error)
+
+
+def _refuse_all(inbox: Inbox) -> None:
+    with contextlib.suppress(asyncio.QueueEmpty):
+        while True:
+            event, _, taken = inbox.get_nowait()
+            if event in (Event.WANT_STOPPED, None) and taken is not None and not taken.done():
+                taken.set_result(None)
+            else:
+                _fail(taken, Conflict("the runtime is gone", reason="runtime_gone"))

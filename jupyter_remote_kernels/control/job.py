@@ -8,27 +8,17 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels import __version__
 from jupyter_remote_kernels.control.job_files import (
-    make_private_directory,
     read_ending,
     read_kernel_log,
     remove_directory,
-    remove_sockets,
 )
+from jupyter_remote_kernels.control.job_spec import find_policies, find_silence, make_spec
 from jupyter_remote_kernels.errors import LinkError, ProviderError, RemoteKernelsError
 from jupyter_remote_kernels.link.agent_client import AgentClient
 from jupyter_remote_kernels.model.phases import Event, Phase
 from jupyter_remote_kernels.model.records import ExitCause
-from jupyter_remote_kernels.protocol.settings import ENDING_FILE, AgentSettings
-from jupyter_remote_kernels.providers.base import (
-    Checkpoint,
-    JobSpec,
-    JobState,
-    JobStatus,
-    Provider,
-    VolumeMount,
-)
+from jupyter_remote_kernels.providers.base import Checkpoint, JobState, JobStatus, Provider
 from jupyter_remote_kernels.providers.registry import load_provider
 
 if TYPE_CHECKING:
@@ -36,7 +26,6 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.control.driver import RuntimeDriver
     from jupyter_remote_kernels.control.services import Services
-    from jupyter_remote_kernels.control.volumes import VolumeStore
     from jupyter_remote_kernels.model.endpoints import Endpoint
     from jupyter_remote_kernels.model.records import RuntimeRecord
 
@@ -45,6 +34,10 @@ _STOP_RETRY_FIRST_S = 1.0
 _STOP_RETRY_LAST_S = 60.0
 # Longer than the agent gives its kernel to answer.
 _CLAIM_LIMIT_S = 8.0
+# Longer than an engine usually takes to take a job in.
+_SUBMIT_LIMIT_S = 5.0
+# What is not gone by then is stopped again by the next server.
+_STOP_LIMIT_S = 5.0
 
 
 class JobKeeper:
@@ -64,6 +57,8 @@ class JobKeeper:
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self.status: JobStatus | None = None
+        # How long the job had lived, in seconds, if it has left that behind.
+        self.age_s: float | None = None
 
     @property
     def provider(self) -> Provider:
@@ -97,6 +92,26 @@ class JobKeeper:
             self._start(), f"start {self._driver.record.id}"
         )
 
+    async def wait_submitted(self) -> None:
+        """Wait until the engine has the job, or has refused it; not for ever."""
+        if self._starting is not None:
+            await asyncio.wait({self._starting}, timeout=_SUBMIT_LIMIT_S)
+
+    async def wait_stopped(self) -> None:
+        """Wait until the job is gone, if it is being stopped; not for ever."""
+        if self._stopping is not None:
+            await asyncio.wait({self._stopping}, timeout=_STOP_LIMIT_S)
+
+    async def wait_gone(self) -> None:
+        """Wait until the job is verified gone, if it is being stopped; however long that takes."""
+        if self._stopping is not None:
+            await asyncio.wait({self._stopping})
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the job is being submitted now."""
+        return self._starting is not None and not self._starting.done()
+
     async def poll(self) -> None:
         """Ask the engine about this job now."""
         checkpoint = self.checkpoint
@@ -112,7 +127,7 @@ class JobKeeper:
 
     def take_status(self, checkpoint: Checkpoint, status: JobStatus) -> None:
         """Take the engine's answer about a checkpoint; called by the poller too."""
-        if self.checkpoint != checkpoint:
+        if self.checkpoint != checkpoint or self.is_stopping:
             return  # meanwhile the runtime has another job, or none
         before, self.status = self.status, status
         record = self._driver.record
@@ -120,8 +135,9 @@ class JobKeeper:
             self._driver.post(Event.JOB_STARTED)
         elif status.state.is_over and record.phase is not Phase.STOPPING:
             directory = self._services.job_directory(record.job_name)
-            ending = read_ending(directory)
-            self._driver.post(Event.JOB_ENDED, exit=ending.cause if ending else _explain(status))
+            ending = read_ending(directory, status.ending)
+            self.age_s = ending.age_s if ending else None
+            self._driver.post(Event.JOB_ENDED, exit=ending.cause if ending else explain_end(status))
         if before is None or (before.state, before.message) != (status.state, status.message):
             self._driver.tell("engine")
 
@@ -169,7 +185,11 @@ class JobKeeper:
         delay_s = _STOP_RETRY_FIRST_S
         while True:
             try:
-                await self.provider.stop(record.checkpoint or {"label": record.label}, grace_s)
+                if self._starting is None:
+                    # Another process had started it, and may have died before a commit.
+                    await stop_all(record, grace_s)
+                else:
+                    await self.provider.stop(record.checkpoint or {"label": record.label}, grace_s)
             except Exception as error:  # noqa: BLE001 - see the next line
                 # A job that is given up would run on, also when its provider has a mistake.
                 _log.warning("runtime %s: %r; stopping it again", record.id, error)
@@ -182,6 +202,8 @@ class JobKeeper:
         # A failed runtime keeps its log for the user.
         if self._driver.record.phase is Phase.STOPPING:
             await asyncio.to_thread(remove_directory, self._services.job_directory(record.job_name))
+        with contextlib.suppress(RemoteKernelsError):  # then the next start forgets it
+            await self._forget_paused()
         self._driver.post(Event.JOB_GONE)
 
     async def clear(self, lease_s: float | None) -> None:
@@ -213,6 +235,8 @@ class JobKeeper:
 
     async def _start(self) -> None:
         try:
+            if not await self._end_paused():
+                return
             if not await self._claim():
                 await self._submit()
             await self.poll()
@@ -223,6 +247,34 @@ class JobKeeper:
             # A provider is somebody else's code; its mistakes must not leave a launch hanging.
             _log.exception("the provider failed to start runtime %s", self._driver.record.id)
             self._driver.post(Event.START_FAILED, exit=provider_bug(error))
+
+    async def _end_paused(self) -> bool:
+        """Wait until the job of a paused runtime is gone: the new one has the same label.
+
+        Returns
+        -------
+        bool
+            Whether a new job is still wanted then.
+        """
+        driver = self._driver
+        if self._stopping is not None:
+            await asyncio.wait({self._stopping})
+        if driver.record.phase is Phase.SUBMITTED:
+            return True
+        if (
+            driver.record.phase is not Phase.RESUMING
+            or self._starting is not asyncio.current_task()
+        ):
+            return False
+        self.status = None
+        await self._forget_paused()
+        return True
+
+    async def _forget_paused(self) -> None:
+        """Forget the job of a paused runtime, which is not there any more."""
+        driver = self._driver
+        if driver.record.phase in (Phase.PAUSED, Phase.RESUMING) and self.checkpoint is not None:
+            driver.record = await self._services.registry.update(driver.record.id, checkpoint=None)
 
     async def _claim(self) -> bool:
         """Make a warm job ours; False when there is none, and it has to be a new one."""
@@ -251,13 +303,13 @@ class JobKeeper:
 
     def _describe_claim(self) -> Mapping[str, Any]:
         record = self._driver.record
-        keeps_silent = record.environment.silence_policy == "wait"
         return {
             "runtime_id": record.id,
             "env": {**record.environment.env, **record.command.env},
             "cwd": record.command.cwd,
             "lease_s": record.lease_s,
-            "silence_s": 0.0 if keeps_silent else self._services.settings.silence_s,
+            "silence_s": find_silence(record, self._services.settings),
+            **find_policies(record),
         }
 
     async def _submit(self) -> None:
@@ -273,60 +325,6 @@ class JobKeeper:
             )
 
 
-def make_spec(record: RuntimeRecord, services: Services, *, is_warm: bool = False) -> JobSpec:
-    """Make a job's directory and return what its provider is told.
-
-    Parameters
-    ----------
-    record : RuntimeRecord
-        The job's runtime.
-    services : Services
-        What all drivers share.
-    is_warm : bool
-        Whether it is started for nobody yet.
-    """
-    settings = services.settings
-    directory = services.job_directory(record.job_name)
-    make_private_directory(directory)
-    remove_sockets(directory)
-    (directory / ENDING_FILE).unlink(missing_ok=True)  # an earlier job's
-    # Only a runtime can be wanted without anybody asking after it.
-    keeps_silent = record.environment.silence_policy == "wait" and not is_warm
-    agent = AgentSettings(
-        version=__version__,
-        runtime_id=record.id,
-        token=record.token,
-        argv=list(record.command.argv),
-        directory=str(directory),
-        env={**record.environment.env, **record.command.env},
-        cwd=record.command.cwd,
-        silence_s=0.0 if keeps_silent else settings.silence_s,
-        vacant_s=settings.vacant_s,
-        memory_limit_bytes=record.environment.resources.memory_bytes,
-        lease_s=record.lease_s,
-        warnings_s=list(settings.warnings_s),
-        warm=is_warm,
-    )
-    return JobSpec(
-        label=record.label,
-        runtime_id=record.id,
-        directory=str(directory),
-        agent_settings=agent.to_json(),
-        resources=record.environment.resources,
-        options=record.environment.options,
-        volumes=_find_volumes(record, services.volumes),
-        notes=str(services.notes_directory(record.environment.provider)),
-        fork=record.environment.fork,
-    )
-
-
-def _find_volumes(record: RuntimeRecord, store: VolumeStore) -> tuple[VolumeMount, ...]:
-    notes = str(store.mounts_directory)
-    return tuple(
-        VolumeMount(str(store.find(mount.name)), mount.path, notes) for mount in record.volumes
-    )
-
-
 async def stop_all(record: RuntimeRecord, grace_s: float) -> bool:
     """Stop every job of a record's label that the engine knows, and the one in its checkpoint.
 
@@ -336,7 +334,7 @@ async def stop_all(record: RuntimeRecord, grace_s: float) -> bool:
         Whether the engine knew one.
     """
     provider = load_provider(record.environment.provider)
-    found = await provider.recover(record.label)
+    found = await provider.recover(record.label, record.environment.options)
     known = [record.checkpoint] if record.checkpoint else []
     for checkpoint in [*found, *known] or [{"label": record.label}]:
         await provider.stop(checkpoint, grace_s)
@@ -348,7 +346,8 @@ def provider_bug(error: Exception) -> ExitCause:
     return ExitCause("provider_bug", f"the provider failed: {error!r}", "See the server's log.")
 
 
-def _explain(status: JobStatus) -> ExitCause:
+def explain_end(status: JobStatus) -> ExitCause:
+    """Return why a job is over, in the engine's words."""
     words = {
         JobState.SUCCEEDED: "the job has ended",
         JobState.FAILED: "the job has failed",

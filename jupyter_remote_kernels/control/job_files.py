@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import re
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jupyter_remote_kernels.errors import ProviderError
 from jupyter_remote_kernels.model.records import ExitCause
 from jupyter_remote_kernels.protocol.settings import ENDING_FILE, SOCKET_LINK
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
+POSITION_FILE = "link.position"
+_PIECE_BYTES = 1 << 20
 _SOCKET_FOLDER = re.compile(r"jrk-[0-9a-f]{16}")
 
 
@@ -58,13 +63,40 @@ class RecordedEnding:
     age_s: float
 
 
-def read_ending(directory: Path) -> RecordedEnding | None:
-    """Return what the agent of a job wrote down about its end; None when there is nothing."""
+def read_ending(directory: Path, told: object = None) -> RecordedEnding | None:
+    """Return what the agent of a job wrote down about its end; None when there is nothing.
+
+    Parameters
+    ----------
+    directory : Path
+        The job's directory on this host.
+    told : object
+        The same as the provider has read it where the job ran; None when it has not.
+    """
     try:
-        data = json.loads((directory / ENDING_FILE).read_text())
+        data: Any = told or json.loads((directory / ENDING_FILE).read_text())
         return RecordedEnding(ExitCause.from_json(data["cause"]), float(data["age_s"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # the kernel can write there, too, and write anything
+
+
+async def read_file(path: Path) -> AsyncGenerator[bytes, None]:
+    """Read a file piece by piece; what is there in its place is not followed.
+
+    Raises
+    ------
+    ProviderError
+        When it cannot be read.
+    """
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(await asyncio.to_thread(os.open, path, flags), "rb", buffering=0) as file:
+            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                yield piece
+    except OSError as error:
+        raise ProviderError(
+            f"what the job has left cannot be read: {error.strerror}", reason="nothing_left"
+        ) from error
 
 
 def read_kernel_log(directory: Path, offset: int, limit: int) -> tuple[bytes, int] | None:

@@ -35,8 +35,10 @@ class KernelKeeper:
         """Interrupt the kernel, or abort what is held while there is none."""
         driver = self._driver
         driver.bridge.stand_in.abort_held()
-        if driver.is_settled and driver.link is not None:
-            await driver.link.client.interrupt()
+        # What saves the state is no cell of the user's; what runs before it is.
+        is_finishing = driver.record.phase is Phase.PAUSING and bool(driver.bridge.executing)
+        if (driver.is_settled or is_finishing) and driver.link is not None:
+            await driver.link.interrupt()
 
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel's process group, if there is a kernel."""
@@ -80,10 +82,15 @@ class KernelKeeper:
         driver.bridge.rebind()
         driver.record = await self._services.registry.update(driver.record.id, command=command)
         if driver.record.phase is Phase.FAILED:
+            async with driver.applying:
+                pass  # the stop of the old job may be about to begin, and must not hit the new one
             await driver.job.clear(await driver.lease.grant_again())
             driver.bridge.stand_in.accept()
             self._begin()
             await driver.want(Target.RUNNING)
+            return
+        if driver.record.phase is Phase.PAUSED:
+            await driver.pausing.begin_anew()
             return
         if driver.record.phase is not Phase.RUNNING or driver.link is None:
             # A launch that is still on its way takes the command along.

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jupyter_remote_kernels.link.journal import KEPT_BYTES
 from jupyter_remote_kernels.model.credits import Budget
 from jupyter_remote_kernels.model.limits import UserLimits
+from jupyter_remote_kernels.model.records import RuntimeRecord
+from jupyter_remote_kernels.snapshots.catalogue import Retention
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.link.bridge import Address, Keys
     from jupyter_remote_kernels.model.environments import Environment
-    from jupyter_remote_kernels.model.records import KernelCommand, Mount
+    from jupyter_remote_kernels.model.records import KernelCommand, Mount, Owner
+
+
+# The one that a kernel began with and the one that it was paused into: the next needs a parent.
+KEPT_SNAPSHOTS = Retention(2)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,10 @@ class LaunchRequest:
         How long it was asked to live, in seconds; None leaves it to the environment.
     volumes : tuple of Mount
         Persistent storage that it is to see.
+    kernel_name : str or None
+        The kernelspec that it is launched from.
+    snapshot_id : str or None
+        The state that it begins with.
     """
 
     runtime_id: str
@@ -53,6 +66,8 @@ class LaunchRequest:
     client_token: str | None = None
     lease_s: float | None = None
     volumes: tuple[Mount, ...] = ()
+    kernel_name: str | None = None
+    snapshot_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,16 @@ class ControlSettings:
         What they may cost.
     warnings_s : tuple of float
         How long before the end of a reservation to warn, in seconds.
+    is_server : bool
+        Whether a Jupyter server will take over what an earlier one has left.
+    leaves_running : bool
+        Whether runtimes go on when the process ends, for its successor.
+    kept_outputs_bytes : int
+        How much of a runtime's outputs is kept on this machine.
+    retention : Retention
+        Which snapshots are kept that were taken by a rule.
+    auto_resume : bool
+        Whether a cell that is run on a paused runtime resumes it.
     """
 
     silence_s: float = 600.0
@@ -109,3 +134,43 @@ class ControlSettings:
     user_limits: UserLimits = field(default_factory=UserLimits)
     budget: Budget = field(default_factory=Budget)
     warnings_s: tuple[float, ...] = (300.0, 60.0)
+    is_server: bool = False
+    leaves_running: bool = False
+    kept_outputs_bytes: int = KEPT_BYTES
+    retention: Retention = KEPT_SNAPSHOTS
+    auto_resume: bool = True
+
+
+def make_record(
+    request: LaunchRequest, owner: Owner, server: str | None, lease_s: float | None
+) -> RuntimeRecord:
+    """Return the first record of a launch.
+
+    Parameters
+    ----------
+    request : LaunchRequest
+        What was asked for.
+    owner : Owner
+        The process that drives it.
+    server : str or None
+        The Jupyter server that it belongs to.
+    lease_s : float or None
+        The reservation that it was granted, in seconds.
+    """
+    return RuntimeRecord(
+        id=request.runtime_id,
+        name=request.name,
+        environment=request.environment,
+        command=request.command,
+        token=secrets.token_urlsafe(32),
+        owner=owner,
+        tag=request.tag,
+        client_token=request.client_token,
+        created_s=time.time(),
+        wanted_lease_s=request.lease_s,
+        lease_s=lease_s,
+        volumes=request.volumes,
+        server=server,
+        kernel_name=request.kernel_name,
+        snapshot_id=request.snapshot_id,
+    )

@@ -8,15 +8,30 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from jupyter_remote_kernels.errors import Conflict, NotFound, RemoteKernelsError
 
 _log = logging.getLogger(__name__)
 _KEPT = 200
 _CLOSE_LIMIT_S = 10.0
+
+
+class Tracker(Protocol):
+    """Knows how far an operation is.
+
+    Attributes
+    ----------
+    progress : tuple of int
+        Bytes that have been moved, and how many it will be.
+    step : str
+        What is going on.
+    """
+
+    progress: tuple[int, int]
+    step: str
 
 
 @dataclass
@@ -28,7 +43,8 @@ class Operation:
     id : str
         Random.
     kind : str
-        ``launch``, ``restart`` or ``terminate``.
+        ``launch``, ``restart``, ``pause``, ``resume``, ``snapshot``, ``restore``,
+        ``transfer`` or ``move``.
     runtime_id : str
         What it is about.
     state : str
@@ -37,6 +53,12 @@ class Operation:
         Seconds since the epoch.
     error : RemoteKernelsError or None
         Why it failed.
+    result : mapping or None
+        What it has told at its end, if it tells anything.
+    source_id : str or None
+        From which other kernel something comes.
+    tracker : Tracker or None
+        Who knows how far it is; otherwise the runtime does.
     """
 
     kind: str
@@ -46,6 +68,9 @@ class Operation:
     created_s: float = field(default_factory=time.time)
     finished_s: float | None = None
     error: RemoteKernelsError | None = None
+    result: Mapping[str, Any] | None = None
+    source_id: str | None = None
+    tracker: Tracker | None = None
 
 
 Cancel = Callable[[], Coroutine[Any, Any, None]]
@@ -72,6 +97,7 @@ class Operations:
         runtime_id: str,
         work: Coroutine[Any, Any, Any],
         cancel: Cancel | None = None,
+        **facts: Any,
     ) -> Operation:
         """Start an operation.
 
@@ -85,8 +111,10 @@ class Operations:
             Ends when the operation has succeeded, and raises when it failed.
         cancel : callable, optional
             Undoes what was begun; without it the operation cannot be cancelled.
+        **facts
+            More fields of the operation.
         """
-        operation = Operation(kind, runtime_id)
+        operation = Operation(kind, runtime_id, **facts)
         self._all[operation.id] = operation
         if cancel is not None:
             self._cancels[operation.id] = cancel
@@ -168,6 +196,8 @@ class Operations:
             operation.state = "cancelled"
         elif error is None:
             operation.state = "succeeded"
+            told = task.result()
+            operation.result = told if isinstance(told, Mapping) and told else None
         else:
             operation.state, operation.error = "failed", _translate(operation, error)
         operation.finished_s = time.time()

@@ -7,34 +7,40 @@ import atexit
 import concurrent.futures
 import logging
 import os
-import secrets
 import threading
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_remote_kernels.control.background import BackgroundLoop
 from jupyter_remote_kernels.control.driver import RuntimeDriver
-from jupyter_remote_kernels.control.launch import ControlSettings, LaunchRequest, Listener
+from jupyter_remote_kernels.control.endpoints import LocalEndpoints
+from jupyter_remote_kernels.control.launch import (
+    ControlSettings,
+    LaunchRequest,
+    Listener,
+    make_record,
+)
 from jupyter_remote_kernels.control.owners import OwnerLock, ensure_private_directory
 from jupyter_remote_kernels.control.registry import AsyncRegistry
 from jupyter_remote_kernels.control.services import Services
-from jupyter_remote_kernels.control.sweep import sweep
+from jupyter_remote_kernels.control.sweep import end_abandoned, sweep
+from jupyter_remote_kernels.control.takeover import claim_all
 from jupyter_remote_kernels.control.warm import WarmPools, discard
-from jupyter_remote_kernels.errors import Conflict, NotFound
+from jupyter_remote_kernels.errors import Conflict
 from jupyter_remote_kernels.link.bridge import Bridge
 from jupyter_remote_kernels.link.context import make_context
 from jupyter_remote_kernels.link.stand_in import describe_kernel
 from jupyter_remote_kernels.model.limits import check_user
 from jupyter_remote_kernels.model.phases import FINAL_PHASES
-from jupyter_remote_kernels.model.records import RuntimeRecord
-from jupyter_remote_kernels.providers.registry import load_provider
+from jupyter_remote_kernels.providers.registry import close_providers, load_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from jupyter_remote_kernels.link.bridge import Address, Keys
     from jupyter_remote_kernels.model.environments import Environment, Resources
+    from jupyter_remote_kernels.model.records import RuntimeRecord
     from jupyter_remote_kernels.providers.base import Provider
 
 Result = TypeVar("Result")
@@ -64,6 +70,7 @@ class ControlPlane:
         self._settings = settings
         self._lock = OwnerLock.acquire(self.state_directory)
         self._closed = False
+        self._server: str | None = None
         try:
             self.services: Services = self.background.submit(self._open()).result()
         except BaseException:
@@ -100,7 +107,7 @@ class ControlPlane:
         self.services.unsubscribe(listener)
 
     def close(self) -> None:
-        """Terminate what is left and end the thread. Called at the end of the process."""
+        """Terminate or let go what is left and end the thread, at the end of the process."""
         if self._closed or self.pid != os.getpid():
             return
         self._closed = True
@@ -177,11 +184,65 @@ class ControlPlane:
         await self._check_provider(replace(environment, resources=wanted))
         return await self.services.accounts.grant(environment, lease_s)
 
+    async def take_over(self, server: str) -> list[RuntimeRecord]:
+        """Claim what the predecessor of a Jupyter server has left; see :func:`claim_all`.
+
+        Every runtime that is launched from now on will be left to that server's successor.
+
+        Parameters
+        ----------
+        server : str
+            The server's identity.
+
+        Returns
+        -------
+        list of RuntimeRecord
+            To be given to :meth:`adopt`, one by one.
+        """
+        self._server = server
+        try:
+            return await claim_all(
+                self.services.registry, self.state_directory, self._lock.owner, server
+            )
+        finally:
+            self._may_sweep.set()
+
+    async def adopt(self, record: RuntimeRecord, address: Address, keys: Keys) -> RuntimeDriver:
+        """Bind a runtime that was claimed; its driver's ``handover.resume`` goes on with it.
+
+        Parameters
+        ----------
+        record : RuntimeRecord
+            Owned by this process.
+        address : Address
+            Where the local sockets are to be bound.
+        keys : Keys
+            Secrets of the local sockets.
+
+        Raises
+        ------
+        LinkError
+            When the local addresses cannot be bound.
+        NotFound
+            When the environment's provider is not installed.
+        """
+        provider = load_provider(record.environment.provider)
+        bridge = await self._make_bridge(record.id, record.environment, keys)
+        bridge.bind(address)
+        driver = RuntimeDriver(record, bridge, self.services)
+        self.services.watch(driver, provider)
+        return driver
+
     async def terminate(self, runtime_id: str) -> RuntimeRecord:
-        """Stop a runtime; returns its record when the job is verified gone."""
+        """Stop a runtime; returns its record when the job is verified gone.
+
+        Also one that nobody drives; see :func:`end_abandoned`.
+        """
         driver = self.find(runtime_id)
         if driver is None:
-            raise NotFound(f"there is no runtime {runtime_id!r} here", reason="unknown_runtime")
+            return await end_abandoned(
+                self.services, self.state_directory, self._lock.owner, runtime_id
+            )
         await driver.stop()
         return driver.record
 
@@ -204,21 +265,22 @@ class ControlPlane:
         services = Services(
             registry, self.background, self._settings, self.state_directory / "runtimes"
         )
+        self.local_kernels = LocalEndpoints(self._context)
         self.warm = WarmPools(services, self._lock.owner)
-        self._sweeping = self.background.spawn(
-            sweep(services, self.state_directory, self._lock.owner), "sweep"
-        )
+        self._may_sweep = asyncio.Event()
+        if not self._settings.is_server:
+            self._may_sweep.set()
+        self._sweeping = self.background.spawn(self._sweep(services), "sweep")
         return services
+
+    async def _sweep(self, services: Services) -> None:
+        # A server first takes over what it is going to show.
+        await self._may_sweep.wait()
+        await sweep(services, self.state_directory, self._lock.owner)
 
     async def _launch(self, request: LaunchRequest, provider: Provider) -> dict[str, Any]:
         services = self.services
-        info = await services.registry.recall_kernel_info(request.environment.name)
-        bridge = Bridge(
-            self._context,
-            request.runtime_id,
-            request.keys,
-            info or describe_kernel(request.environment.language),
-        )
+        bridge = await self._make_bridge(request.runtime_id, request.environment, request.keys)
         connection = bridge.bind(request.address)
         try:
             record = await self._admit(request)
@@ -229,6 +291,12 @@ class ControlPlane:
         services.watch(driver, provider)
         driver.begin()
         return connection
+
+    async def _make_bridge(self, runtime_id: str, environment: Environment, keys: Keys) -> Bridge:
+        info = await self.services.registry.recall_kernel_info(environment.name)
+        return Bridge(
+            self._context, runtime_id, keys, info or describe_kernel(environment.language)
+        )
 
     async def _abandon(self, launching: asyncio.Task[Any], runtime_id: str) -> None:
         await asyncio.wait({launching})
@@ -241,7 +309,7 @@ class ControlPlane:
         # One after the other: each has to see what the one before has reserved.
         async with self._admitting:
             lease_s = await self.services.accounts.grant(request.environment, request.lease_s)
-            record = _make_record(request, self._lock, lease_s)
+            record = make_record(request, self._lock.owner, self._server, lease_s)
             warm = self.warm.take(request)
             if warm is None:
                 await self._check_provider(request.environment)
@@ -273,10 +341,17 @@ class ControlPlane:
     async def _shut_down(self) -> None:
         # What it has begun is done again by the next start.
         self._sweeping.cancel()
-        left = list(self.services.drivers.values())
-        stopping = [self.warm.close(), *(driver.stop() for driver in left)]
+        leaves, left = self._settings.leaves_running, self.services.drivers.values()
+        stopping = [self.warm.close(), *(_end(driver, leaves=leaves) for driver in left)]
         await asyncio.gather(*stopping, return_exceptions=True)
+        await close_providers()
         await self.services.registry.close()
+
+
+async def _end(driver: RuntimeDriver, *, leaves: bool) -> None:
+    # A server that was interrupted may not have come to the end that it has planned.
+    if not (leaves and await driver.detach()):
+        await driver.stop()
 
 
 def _at_end_of_process(call: Callable[[], None]) -> None:
@@ -290,23 +365,6 @@ def _at_end_of_process(call: Callable[[], None]) -> None:
         register(call)
     except RuntimeError:
         atexit.register(call)  # the process is ending already
-
-
-def _make_record(request: LaunchRequest, lock: OwnerLock, lease_s: float | None) -> RuntimeRecord:
-    return RuntimeRecord(
-        id=request.runtime_id,
-        name=request.name,
-        environment=request.environment,
-        command=request.command,
-        token=secrets.token_urlsafe(32),
-        owner=lock.owner,
-        tag=request.tag,
-        client_token=request.client_token,
-        created_s=time.time(),
-        wanted_lease_s=request.lease_s,
-        lease_s=lease_s,
-        volumes=request.volumes,
-    )
 
 
 _planes: dict[Path, ControlPlane] = {}

@@ -90,7 +90,7 @@ class Registry:
             try:
                 connection.execute(
                     "INSERT INTO runtimes (id, phase, target, owner_id, client_token, created_s,"
-                    " document) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    " server, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (record.id, *_columns(record), json.dumps(encode(record))),
                 )
             except sqlite3.IntegrityError as error:
@@ -114,6 +114,15 @@ class Registry:
         """Return the records of runtimes that have not ended; see :meth:`list`."""
         with translated(self._path):
             return _living(self._connection)
+
+    def list_of_server(self, server: str) -> Records:
+        """Return the records of a Jupyter server's runtimes; see :meth:`list`."""
+        with translated(self._path):
+            rows = self._connection.execute(
+                "SELECT id, document FROM runtimes WHERE server = ? ORDER BY created_s, id",
+                (server,),
+            ).fetchall()
+        return list(_readable(rows))
 
     def update(self, runtime_id: str, **fields: Any) -> RuntimeRecord:
         """Change some fields of a record and return it as it is now.
@@ -266,6 +275,10 @@ class AsyncRegistry:
         """Return the records of runtimes that have not ended."""
         return await self._run(self._registry.list_living)
 
+    async def list_of_server(self, server: str) -> Records:
+        """Return the records of a Jupyter server's runtimes."""
+        return await self._run(self._registry.list_of_server, server)
+
     async def update(self, runtime_id: str, **fields: Any) -> RuntimeRecord:
         """Change some fields of a record; see :meth:`Registry.update`."""
         return await self._run(functools.partial(self._registry.update, runtime_id, **fields))
@@ -335,14 +348,14 @@ def _write(connection: sqlite3.Connection, record: RuntimeRecord, before: str) -
     try:
         connection.execute(
             "UPDATE runtimes SET phase = ?, target = ?, owner_id = ?, client_token = ?,"
-            " created_s = ?, document = ? WHERE id = ?",
+            " created_s = ?, server = ?, document = ? WHERE id = ?",
             (*_columns(record), json.dumps(document), record.id),
         )
     except sqlite3.IntegrityError as error:
         raise _duplicate(record, error) from error
 
 
-def _columns(record: RuntimeRecord) -> tuple[str, str, str | None, str | None, float]:
+def _columns(record: RuntimeRecord) -> tuple[str | float | None, ...]:
     owner_id = record.owner.id if record.owner else None
     return (
         record.phase.value,
@@ -350,6 +363,7 @@ def _columns(record: RuntimeRecord) -> tuple[str, str, str | None, str | None, f
         owner_id,
         record.client_token,
         record.created_s,
+        record.server,
     )
 
 

@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_remote_kernels.control.accounts import Accounts
+from jupyter_remote_kernels.control.idle import IdlePauses
+from jupyter_remote_kernels.control.snapshots import Snapshots
 from jupyter_remote_kernels.control.volumes import VolumeStore
 from jupyter_remote_kernels.errors import RemoteKernelsError
+from jupyter_remote_kernels.link.journal import Journal
 from jupyter_remote_kernels.model.phases import FINAL_PHASES, Phase
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MARK_INTERVAL_S = 30.0
+_WRITE_DELAY_S = 0.05
 
 
 class Services:
@@ -53,6 +58,8 @@ class Services:
         self.settings = settings
         self.accounts = Accounts(registry, settings.budget)
         self.drivers: dict[str, RuntimeDriver] = {}
+        self.idle = IdlePauses(self.drivers, background)
+        self.snapshots = Snapshots(run_directory.parent, registry, settings.retention)
         self.volumes = VolumeStore(run_directory.parent / "volumes")
         self._run_directory = run_directory
         self._listeners: list[Listener] = []
@@ -94,8 +101,14 @@ class Services:
     def watch(self, driver: RuntimeDriver, provider: Provider) -> None:
         """Take a driver in, and see that its engine is polled."""
         self.drivers[driver.record.id] = driver
+        driver.bridge.journal = self._open_journal(driver)
         if self._marking is None:
             self._marking = self.background.spawn(self._mark_ledger(), "mark the ledger")
+            self.background.spawn(self.idle.watch(), "look for idle runtimes")
+        self.poll_engine(provider)
+
+    def poll_engine(self, provider: Provider) -> None:
+        """See that an engine is asked about its jobs from now on."""
         if provider.name not in self._pollers:
             self._pollers[provider.name] = self.background.spawn(
                 self._poll(provider), f"poll {provider.name}"
@@ -105,6 +118,19 @@ class Services:
         """Let go of a driver whose runtime has ended."""
         if self.drivers.get(driver.record.id) is driver:
             del self.drivers[driver.record.id]
+
+    def _open_journal(self, driver: RuntimeDriver) -> Journal:
+        """Carry on with what is kept of a runtime's outputs, or begin to keep them."""
+
+        def find_directory() -> Path | None:
+            record = driver.record
+            # Its directory is removed at the end; nothing may make it again.
+            is_ending = record.phase in (Phase.STOPPING, Phase.STOPPED)
+            return None if is_ending else self.job_directory(record.job_name) / "outputs"
+
+        # The agent keeps what is not written yet, so there is no hurry.
+        soon = partial(asyncio.get_running_loop().call_later, _WRITE_DELAY_S)
+        return Journal(find_directory, self.settings.kept_outputs_bytes, soon)
 
     async def _mark_ledger(self) -> None:
         """Write down how far all charged runtimes have come, in case this process is killed."""

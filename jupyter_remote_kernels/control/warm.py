@@ -18,12 +18,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.control.job import make_spec, stop_all
+from jupyter_remote_kernels.control.job import stop_all
 from jupyter_remote_kernels.control.job_files import remove_directory
+from jupyter_remote_kernels.control.job_spec import make_spec
 from jupyter_remote_kernels.errors import InvalidInput, LaunchFailed, RemoteKernelsError
 from jupyter_remote_kernels.link.agent_client import AgentClient
 from jupyter_remote_kernels.model.records import KernelCommand, Owner, RuntimeRecord
-from jupyter_remote_kernels.protocol.frames import AGENT_CHANNEL, Buffer, decode
+from jupyter_remote_kernels.protocol.frames import AGENT_CHANNEL, SUBPROTOCOL, Buffer, decode
 from jupyter_remote_kernels.protocol.messages import unpack
 from jupyter_remote_kernels.protocol.nursery import list_early
 from jupyter_remote_kernels.providers.registry import load_provider
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from jupyter_remote_kernels.control.launch import LaunchRequest
     from jupyter_remote_kernels.control.services import Services
-    from jupyter_remote_kernels.link.agent_client import Channels
+    from jupyter_remote_kernels.link.websocket import Websocket
     from jupyter_remote_kernels.model.environments import Environment
     from jupyter_remote_kernels.providers.base import Provider
 
@@ -60,7 +61,7 @@ class WarmJob:
         self.ready = asyncio.Event()
         self.over = asyncio.Event()
         self._client: AgentClient | None = None
-        self._channels: Channels | None = None
+        self._channels: Websocket | None = None
 
     async def connect(self, provider: Provider) -> None:
         """Connect to its agent, which then waits for us and not for its silence clock."""
@@ -68,7 +69,10 @@ class WarmJob:
             raise LaunchFailed("the warm job has no checkpoint")
         endpoint = await provider.endpoint(self.record.checkpoint)
         self._client = AgentClient(endpoint, self.record.id, self.record.token)
-        self._channels = await self._client.open_channels(uuid.uuid4().hex, self._receive)
+        # Nothing of it has to be kept over a lost connection.
+        self._channels = await self._client.open_channels(
+            uuid.uuid4().hex, self._receive, (SUBPROTOCOL,)
+        )
 
     def disconnect(self) -> None:
         """Let go of its agent."""
@@ -293,9 +297,24 @@ class WarmPools:
 
 def make_argv(environment: Environment) -> tuple[str, ...]:
     """Return the command of an environment's kernels; ipykernel's when it names none."""
-    python = str(Path(environment.options.get("python") or sys.executable).expanduser())
-    launcher = (python, "-m", "ipykernel_launcher", "-f", "{connection_file}")
-    return tuple(environment.argv) or launcher
+    here = str(Path(environment.options.get("python") or sys.executable).expanduser())
+    is_elsewhere = _finds_python(environment)
+    argv = tuple(environment.argv) or (
+        *("{python}" if is_elsewhere else here, "-m"),
+        *("ipykernel_launcher", "-f", "{connection_file}"),
+    )
+    if is_elsewhere and argv[0] in ("python", "python3"):
+        # jupyter_client would put the server's own Python there.
+        return ("{python}", *argv[1:])
+    return argv
+
+
+def _finds_python(environment: Environment) -> bool:
+    """Tell whether only the provider knows, on another host, which Python it is."""
+    try:
+        return "python" in load_provider(environment.provider).capabilities
+    except RemoteKernelsError:
+        return False  # what is wrong is told when it is launched
 
 
 async def discard(record: RuntimeRecord, services: Services) -> None:

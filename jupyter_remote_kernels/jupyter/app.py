@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
 
+from jupyter_remote_kernels.control.leaving import pause_all
 from jupyter_remote_kernels.control.plane import ControlPlane, control_plane
 from jupyter_remote_kernels.errors import RemoteKernelsError
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig
@@ -15,6 +16,7 @@ from jupyter_remote_kernels.jupyter.kernelspecs import Published, publish
 from jupyter_remote_kernels.jupyter.paths import state_directory
 from jupyter_remote_kernels.jupyter.routes import make_handlers
 from jupyter_remote_kernels.jupyter.runtimes import EVENT_SCHEMA, Runtimes
+from jupyter_remote_kernels.jupyter.session_manager import identify_server
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -59,6 +61,8 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
         self._make_ready()
         self.settings["jupyter_remote_kernels_runtimes"] = self._runtimes
         self.settings["jupyter_remote_kernels_environments"] = self._environments
+        # The first thing that the loop does, before it listens: by then the port is known.
+        self._loop.add_callback(self._take_back)
 
     def initialize_handlers(self) -> None:
         """Called after ``initialize_settings``."""
@@ -72,8 +76,48 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
         if self._plane is not None:
             self._plane.unsubscribe(self._tell)
             await self._plane.run(self._plane.warm.close())
+            if self.on_server_stop == "pause":
+                await self._pause_all(self._plane)
+            if self.on_server_stop != "terminate":
+                await self._let_go()
         if self._published is not None:
             self._published.close()
+
+    def _take_back(self) -> None:
+        """Go on with what the server before this one has left; no request is answered before."""
+        if self._plane is None:
+            return
+        identity = identify_server(self._server)
+        try:
+            records = self._plane.submit(self._plane.take_over(identity)).result()
+        except RemoteKernelsError:
+            self.log.exception("jupyter_remote_kernels: what an earlier server left is not known")
+            return
+        manager: Any = self._server.kernel_manager
+        count = manager.attach_runtimes(self._plane, records)
+        if count:
+            self.log.info(
+                "jupyter_remote_kernels: took back %s of the server before.", _count(count)
+            )
+
+    async def _pause_all(self, plane: ControlPlane) -> None:
+        """Save what runs, and give its machines back."""
+        drivers = list(plane.services.drivers.values())
+        count = await plane.run(pause_all(drivers, self.pause_limit_s))
+        if count:
+            self.log.info("jupyter_remote_kernels: %s paused.", _count(count))
+
+    async def _let_go(self) -> None:
+        """Leave what runs to the next server, before kernels are shut down."""
+        manager: Any = self._server.kernel_manager
+        count = await manager.detach_runtimes()
+        if count:
+            self.log.info(
+                "jupyter_remote_kernels: %s will go on without this server. The next server of"
+                " this directory and port takes them back;"
+                " `jupyter remote-kernels terminate --all` ends them.",
+                _count(count),
+            )
 
     def _offer_kernelspecs(self) -> None:
         """Publish the environments as kernelspecs, in place of those that were there before."""
@@ -132,3 +176,7 @@ class RemoteKernels(RemoteKernelsConfig, ExtensionApp):
     def _loop(self) -> IOLoop:
         loop: IOLoop = self._server.io_loop
         return loop
+
+
+def _count(runtimes: int) -> str:
+    return "1 runtime" if runtimes == 1 else f"{runtimes} runtimes"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitlets import Dict, Enum, Float, Int, List, TraitError, Unicode, Union, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import Configurable
 
 from jupyter_remote_kernels.control.launch import ControlSettings
 from jupyter_remote_kernels.errors import InvalidInput
 from jupyter_remote_kernels.jupyter.environment_store import EnvironmentStore, find_sources
+from jupyter_remote_kernels.link.journal import KEPT_BYTES
 from jupyter_remote_kernels.model.credits import PERIODS, Budget
 from jupyter_remote_kernels.model.limits import read_user_limits
+from jupyter_remote_kernels.snapshots.catalogue import Retention
 
 DEFAULT_ENVIRONMENTS: dict[str, Any] = {
     "python": {"display_name": "Python (remote)", "provider": "local", "env_allowed": ["*"]}
@@ -28,8 +30,24 @@ class RemoteKernelsConfig(Configurable):
         of the files in the system's configuration directories. Where the platform names none,
         there is one, "python", on the provider "local".""",
     )
+    on_server_stop = Enum(
+        ("detach", "pause", "terminate"),
+        "detach",
+        config=True,
+        help="""What happens to runtimes when the server stops. "detach": they go on, and the
+        next server of the same directory and port takes them back. "pause": their state is saved
+        and their machines are given back; the next server shows them as paused. "terminate": they
+        end, as local kernels do.""",
+    )
+    pause_limit_s = Float(
+        300.0,
+        config=True,
+        help="""Seconds that all pauses together may take when the server stops and
+        on_server_stop is "pause". What is not paused then, such as a kernel with a cell that
+        runs, goes on as with "detach".""",
+    )
     silence_timeout_s = Float(
-        600.0,
+        86_400.0,
         config=True,
         help="""Seconds after which an agent that nobody has contacted ends itself and its
         kernel. 0 keeps it for ever.""",
@@ -82,6 +100,36 @@ class RemoteKernelsConfig(Configurable):
         config=True,
         help="How many seconds before the end of a time reservation to warn.",
     )
+    kept_outputs_bytes = Int(
+        KEPT_BYTES,
+        min=1024 * 1024,
+        config=True,
+        help="""How many bytes of cells' outputs are kept on the server's disk per runtime, for
+        pages that are reloaded or opened later. Beyond it finished cells go first, the oldest
+        before the others, then the oldest messages of running cells.""",
+    )
+
+    snapshots_kept = Int(
+        2,
+        min=1,
+        config=True,
+        help="""How many of the snapshots that pauses have taken are kept for each runtime. What a
+        person has taken, uploaded or named is kept in any case, and so is what a paused runtime
+        resumes from.""",
+    )
+    snapshots_max_age_s = Float(
+        None,
+        allow_none=True,
+        config=True,
+        help="""Seconds after which the snapshots that pauses have taken are removed, as far as no
+        runtime needs them. None is never.""",
+    )
+    auto_resume = Bool(
+        True,
+        config=True,
+        help="""Whether a cell that is run on a paused runtime resumes it. Nothing else does.
+        Otherwise the cell gets an error, and a person has to resume the runtime.""",
+    )
 
     @validate("user_limits")
     def _validate_user_limits(self, proposal: Any) -> Any:
@@ -101,6 +149,11 @@ class RemoteKernelsConfig(Configurable):
             user_limits=read_user_limits(self.user_limits),
             budget=Budget(self.credits_budget, self.credits_period),
             warnings_s=tuple(self.lease_warnings_s),
+            is_server=True,
+            leaves_running=self.on_server_stop != "terminate",
+            kept_outputs_bytes=self.kept_outputs_bytes,
+            auto_resume=self.auto_resume,
+            retention=Retention(self.snapshots_kept, self.snapshots_max_age_s),
         )
 
     def open_environments(self) -> EnvironmentStore:

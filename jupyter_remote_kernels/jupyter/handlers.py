@@ -15,6 +15,7 @@ from jupyter_remote_kernels.jupyter.launch_options import (
     LAUNCH_KEYS,
     read_launch_options,
     read_lease,
+    read_lease_policy,
 )
 from jupyter_remote_kernels.jupyter.rest_handler import RemoteKernelsHandler
 
@@ -22,18 +23,11 @@ OPENAPI_PATH = Path(__file__).parent / "openapi.yaml"
 _LARGEST_OFFSET = 2**53
 
 
-class RuntimesHandler(RemoteKernelsHandler):
-    """All runtimes of this server."""
+class LaunchingHandler(RemoteKernelsHandler):
+    """Base of the routes that launch."""
 
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        self.reply({"runtimes": await self.runtimes.describe_all()})
-
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
-        body = self.read_body(set(LAUNCH_KEYS))
+    async def launch(self, body: dict[str, Any]) -> None:
+        """Start what a request asks for, and answer it."""
         name = requests.read_text(body, "environment", required=True)
         path = requests.read_path(body)
         environment = self.runtimes.get_environment(str(name))
@@ -55,6 +49,20 @@ class RuntimesHandler(RemoteKernelsHandler):
         )
 
 
+class RuntimesHandler(LaunchingHandler):
+    """All runtimes of this server."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        self.reply({"runtimes": await self.runtimes.describe_all()})
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        await self.launch(self.read_body(set(LAUNCH_KEYS)))
+
+
 class RuntimeHandler(RemoteKernelsHandler):
     """One runtime."""
 
@@ -66,9 +74,16 @@ class RuntimeHandler(RemoteKernelsHandler):
     @web.authenticated
     @authorized
     async def patch(self, runtime_id: str) -> None:
-        self.runtimes.find(runtime_id)
+        is_ordinary = self.runtimes.is_ordinary(runtime_id)
+        if not is_ordinary:
+            self.runtimes.find(runtime_id)
         requests.check_present(self.request.body)
-        body = self.read_body({"name", "tag", "lease_s"})
+        body = self.read_body({"name", "tag", "lease_s", "lease_policy", "keep"})
+        keep = requests.read_flag(body, "keep")
+        if is_ordinary and keep is not None and set(body) == {"keep"}:
+            self.runtimes.keep(runtime_id, keep=keep)
+            self.reply({"id": runtime_id, "keep": keep})
+            return
         fields: dict[str, Any] = {}
         if "name" in body:
             fields["name"] = requests.read_text(body, "name", required=True)
@@ -77,7 +92,12 @@ class RuntimeHandler(RemoteKernelsHandler):
         # What can fail comes first, so that a request is carried out as a whole or not at all.
         if "lease_s" in body:
             await self.runtimes.change(runtime_id, read_lease(body))
+        policy = read_lease_policy(body)
+        if policy is not None:
+            await self.runtimes.change_lease_policy(runtime_id, policy)
         driver = await self.runtimes.rename(runtime_id, fields)
+        if keep is not None:
+            self.runtimes.keep(runtime_id, keep=keep)
         self.reply(await self.runtimes.describe(driver))
 
     @web.authenticated

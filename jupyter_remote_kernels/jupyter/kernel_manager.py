@@ -7,6 +7,7 @@ from its bridge instead of a second subscription to its output.
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +22,19 @@ from traitlets import default
 
 from jupyter_remote_kernels.errors import LimitExceeded
 from jupyter_remote_kernels.jupyter.provisioner import RemoteProvisioner
+from jupyter_remote_kernels.jupyter.reattachment import ReattachmentMixin
+from jupyter_remote_kernels.jupyter.tap import WebsocketTap
 from jupyter_remote_kernels.model.phases import Phase
 
 if TYPE_CHECKING:
     from jupyter_remote_kernels.control.driver import RuntimeDriver
-    from jupyter_remote_kernels.jupyter.tap import WebsocketTap
 
 # Each kernel has 2 sockets of the server's own and 4 more per browser; libzmq stops at 1023.
 _MAX_SOCKETS = 65_000
 _COMING_UP = frozenset({Phase.SUBMITTED, Phase.STARTING, Phase.RESUMING})
+# The kernel that a request has just taken away from its session.
+switched_from: ContextVar[str] = ContextVar("switched_from", default="")
+_IN_SNAPSHOT = frozenset({Phase.PAUSING, Phase.PAUSED, Phase.RESUMING})
 
 
 def find_driver(kernel_manager: Any) -> RuntimeDriver | None:
@@ -107,26 +112,36 @@ class RemoteKernelManager(ServerKernelManager):
         async with self.restarting:
             await super().restart_kernel(*args, **options)
 
+    def begin_collecting(self) -> None:
+        """Keep what comes from now on for the first browser; called before there is one."""
+        driver = self.driver
+        if driver is not None and self._kept_tap is None:
+            self._kept_tap = WebsocketTap(asyncio.get_running_loop(), driver.bridge, "")
+            driver.bridge.add_tap(self._kept_tap)
+
     def keep_tap(self, tap: WebsocketTap) -> None:
         """Keep the tap of the last browser, which goes on to collect what it misses."""
         self.drop_tap()
         self._kept_tap = tap
 
-    def take_tap(self, session_key: str) -> WebsocketTap | None:
-        """Return the kept tap to the browser that it belongs to; for another one drop it."""
-        tap = self._kept_tap
-        if tap is None or tap.session_key != session_key:
-            self.drop_tap()
-            return None
-        self._kept_tap = None
+    def take_tap(self) -> WebsocketTap | None:
+        """Return the kept tap to the first browser that comes; it may be another one."""
+        tap, self._kept_tap = self._kept_tap, None
         return tap
 
     def drop_tap(self) -> None:
         """Let go of the kept tap."""
-        tap, self._kept_tap = self._kept_tap, None
-        driver = self.driver
+        tap, driver = self.take_tap(), self.driver
         if tap is not None and driver is not None:
             driver.bridge.remove_tap(tap)
+
+
+def _is_pausable(driver: RuntimeDriver) -> bool:
+    """Tell whether idleness is no reason to end a runtime: it costs nothing, or soon will not."""
+    if driver.record.phase in _IN_SNAPSHOT:
+        return True
+    is_living = driver.exit_code is None
+    return driver.record.environment.idle_pause_s is not None and is_living
 
 
 class RuntimesMixin:
@@ -154,8 +169,13 @@ class RemoteMultiKernelManager(RuntimesMixin, AsyncMultiKernelManager):
     """For programs that use jupyter_client without a server."""
 
 
-class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
-    """For the Jupyter server; installed when the extension is linked."""
+class RemoteMappingKernelManager(RuntimesMixin, ReattachmentMixin, AsyncMappingKernelManager):
+    """For the Jupyter server; installed when the extension is linked.
+
+    ``kept`` names the kernels that are not to end when their notebook takes another one.
+    """
+
+    kept: frozenset[str] = frozenset()
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> str:
@@ -170,6 +190,13 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
         kernel.reason = ""
         kernel.last_activity = datetime.now(timezone.utc)
         kernel._activity_stream = None  # noqa: SLF001 - declared nowhere upstream, read everywhere
+
+    async def cull_kernel_if_idle(self, kernel_id: str) -> None:
+        """Called for each kernel every few minutes, where idle ones are to be culled."""
+        driver = self.get_runtime(kernel_id)
+        if driver is not None and _is_pausable(driver):
+            return
+        await super().cull_kernel_if_idle(kernel_id)  # type: ignore[no-untyped-call]
 
     async def _async_start_kernel(self, **options: Any) -> str:
         """Called for every launch; one that is over a limit is no fault of the server."""
@@ -191,6 +218,10 @@ class RemoteMappingKernelManager(RuntimesMixin, AsyncMappingKernelManager):
     async def _async_shutdown_kernel(
         self, kernel_id: str, now: bool | None = False, restart: bool | None = False
     ) -> None:
+        if kernel_id in self.kept:
+            self.kept -= {kernel_id}
+            if switched_from.get() == kernel_id:
+                return
         kernel = self._kernels.get(kernel_id)
         if isinstance(kernel, RemoteKernelManager):
             # Upstream asks how the last start went, which a restart is about to repeat.

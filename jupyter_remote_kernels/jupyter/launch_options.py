@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.errors import InvalidEnvironment, InvalidInput
 from jupyter_remote_kernels.jupyter import requests
-from jupyter_remote_kernels.model.environments import LARGEST_LEASE_S, Environment, Resources
+from jupyter_remote_kernels.model.environments import (
+    LARGEST_LEASE_S,
+    LEASE_POLICIES,
+    Environment,
+    Resources,
+)
 from jupyter_remote_kernels.model.limits import choose_resources
 from jupyter_remote_kernels.model.volumes import plan_mounts
 
@@ -27,11 +32,13 @@ LAUNCH_KEYS = frozenset(
         "tag",
         "client_token",
         "lease_s",
+        "lease_policy",
         "persistent",
         "volumes",
         "resources",
         "env",
         "notebook",
+        "snapshot",
     }
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -48,6 +55,8 @@ class LaunchOptions:
         As the user gave them.
     lease_s : float or None
         The reservation that was asked for, in seconds.
+    lease_policy : str or None
+        What happens at its end; None is what the environment says.
     resources : Resources or None
         What it gets; None is what the environment gives.
     volumes : tuple of Mount
@@ -56,16 +65,20 @@ class LaunchOptions:
         Variables of the kernel. They may be secrets, and are left out of ``repr``.
     notebook : bool
         Whether the environment's example notebook is to be copied.
+    snapshot_id : str or None
+        The state that it begins with.
     """
 
     name: str | None = None
     tag: str | None = None
     client_token: str | None = None
     lease_s: float | None = None
+    lease_policy: str | None = None
     resources: Resources | None = None
     volumes: tuple[Mount, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     notebook: bool = False
+    snapshot_id: str | None = None
 
     @property
     def environ(self) -> dict[str, dict[str, str]]:
@@ -95,10 +108,14 @@ def read_launch_options(body: Mapping[str, Any], environment: Environment) -> La
         tag=requests.read_text(body, "tag"),
         client_token=requests.read_client_token(body),
         lease_s=read_lease(body),
+        lease_policy=read_lease_policy(body),
         resources=choose_resources(environment, _read_resources(body)),
-        volumes=plan_mounts(environment, _read_flag(body, "persistent"), _read_volumes(body)),
+        volumes=plan_mounts(
+            environment, requests.read_flag(body, "persistent"), _read_volumes(body)
+        ),
         env=_read_env(body, environment),
-        notebook=bool(_read_flag(body, "notebook")),
+        notebook=bool(requests.read_flag(body, "notebook")),
+        snapshot_id=requests.read_text(body, "snapshot"),
     )
 
 
@@ -119,6 +136,19 @@ def read_lease(body: Mapping[str, Any]) -> float | None:
     return float(value)
 
 
+def read_lease_policy(body: Mapping[str, Any]) -> str | None:
+    """Return what is to happen at the end of a reservation, or None when it is not said.
+
+    Raises
+    ------
+    InvalidInput
+        When it is nothing that can happen.
+    """
+    if body.get("lease_policy") is None:
+        return None
+    return requests.read_one_of(body, "lease_policy", LEASE_POLICIES)
+
+
 def _read_resources(body: Mapping[str, Any]) -> Resources | None:
     value = body.get("resources")
     if value is None:
@@ -130,13 +160,6 @@ def _read_resources(body: Mapping[str, Any]) -> Resources | None:
     except InvalidEnvironment as error:
         # It is the request that is wrong here, not an environment.
         raise InvalidInput(error.message) from None
-
-
-def _read_flag(body: Mapping[str, Any], key: str) -> bool | None:
-    value = body.get(key)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidInput(f"{key}: must be true or false")
-    return value
 
 
 def _read_volumes(body: Mapping[str, Any]) -> list[str]:

@@ -70,7 +70,9 @@ class Launches:
         LimitExceeded
             When limits or budget do not allow it; nothing was started.
         NotFound
-            When a volume is unknown.
+            When a volume or the snapshot is unknown.
+        SnapshotError, StoreError
+            When the snapshot cannot be used.
         """
         # One at a time: two launches with one client token must see each other.
         async with self._launching:
@@ -81,6 +83,8 @@ class Launches:
             await self._plane.run(
                 self._plane.check_launch(environment, options.resources, options.lease_s)
             )
+            if options.snapshot_id is not None:
+                await self._plane.run(self._plane.services.snapshots.find(options.snapshot_id))
             for mount in options.volumes:
                 await asyncio.to_thread(self._plane.services.volumes.find, mount.name)
             try:

@@ -23,6 +23,13 @@ HTTP_STATUS: Mapping[type[errors.RemoteKernelsError], int] = {
     errors.LinkError: 502,
     errors.LaunchFailed: 502,
     errors.RegistryError: 500,
+    errors.StateError: 502,
+    errors.SnapshotDamaged: 422,
+    errors.SnapshotUntrusted: 409,
+    errors.SnapshotError: 500,
+    errors.StoreUnavailable: 503,
+    errors.StoreFull: 507,
+    errors.StoreError: 500,
     errors.AgentError: 502,
     errors.RemoteKernelsError: 500,
 }

@@ -23,7 +23,7 @@ from jupyter_remote_kernels.jupyter.launch_options import LaunchOptions
 from jupyter_remote_kernels.jupyter.paths import state_directory
 from jupyter_remote_kernels.link.bridge import Address, Keys
 from jupyter_remote_kernels.model.environments import Environment
-from jupyter_remote_kernels.model.records import KernelCommand
+from jupyter_remote_kernels.model.records import KernelCommand, RuntimeRecord
 from jupyter_remote_kernels.model.volumes import plan_mounts
 
 if TYPE_CHECKING:
@@ -176,6 +176,46 @@ class RemoteProvisioner(KernelProvisionerBase):
         self.connection_info = cast("KernelConnectionInfo", dict(connection))
         return self.connection_info
 
+    # -- over the restarts of a server ----------------------------------------
+
+    def attach(
+        self, plane: ControlPlane, record: RuntimeRecord, transport_encryption: str | None
+    ) -> KernelConnectionInfo:
+        """Called at the start of a server, in the place of ``launch_kernel``.
+
+        Nothing of the kernel arrives before :meth:`resume`.
+
+        Parameters
+        ----------
+        plane : ControlPlane
+            Has claimed the runtime.
+        record : RuntimeRecord
+            The runtime.
+        transport_encryption : str or None
+            jupyter_client's policy for the local sockets.
+        """
+        self._provide_curve_keys(transport_encryption)
+        self._used_plane = plane
+        work = plane.adopt(record, self._local_address(), self._local_keys())
+        self._driver = plane.submit(work).result()
+        self._cwd = record.command.cwd
+        self._running = True
+        self.connection_info = cast("KernelConnectionInfo", dict(self._driver.bridge.connection))
+        return self.connection_info
+
+    def resume(self) -> None:
+        """Called when everything is in place for what the kernel has to say."""
+        if self._driver is not None:
+            self._plane().submit(self._driver.handover.resume()).result()
+
+    async def detach(self) -> bool:
+        """Called at the end of a server; False when the runtime has to be ended instead."""
+        if self._living is None or not await self._run(self._living.detach()):
+            return False
+        self._driver = None
+        self._running = False
+        return True
+
     def resolve_path(self, path_str: str) -> str | None:
         """Called by the contents API to open a file that the kernel names; None is unknown."""
         provider = self._driver.job.provider if self._driver is not None else None
@@ -225,7 +265,11 @@ class RemoteProvisioner(KernelProvisionerBase):
         return LaunchRequest(
             runtime_id=self.kernel_id,
             name=chosen.name or environment.display_name,
-            environment=replace(environment, resources=chosen.resources or environment.resources),
+            environment=replace(
+                environment,
+                resources=chosen.resources or environment.resources,
+                lease_policy=chosen.lease_policy or environment.lease_policy,
+            ),
             command=command,
             address=self._local_address(),
             keys=self._local_keys(),
@@ -233,6 +277,8 @@ class RemoteProvisioner(KernelProvisionerBase):
             client_token=chosen.client_token,
             lease_s=chosen.lease_s,
             volumes=chosen.volumes,
+            kernel_name=getattr(self.parent, "kernel_name", None),
+            snapshot_id=chosen.snapshot_id,
         )
 
     def _local_address(self) -> Address:

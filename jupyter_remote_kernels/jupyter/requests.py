@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from jupyter_remote_kernels.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 BODY_LIMIT_BYTES = 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{2,62})[A-Za-z0-9]")
 _NAME_LENGTH = 200
 _PATH_LENGTH = 4096
+_MOST_NAMES = 100_000
 # Control characters, halves of a surrogate pair, line and paragraph separators.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -113,6 +114,53 @@ def read_client_token(body: Mapping[str, Any]) -> str | None:
             reason="bad_client_token",
         )
     return value
+
+
+def read_flag(body: Mapping[str, Any], key: str) -> bool | None:
+    """Return a yes or no, or None when it is absent.
+
+    Raises
+    ------
+    InvalidInput
+        When it is something else.
+    """
+    value = body.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidInput(f"{key}: must be true or false")
+    return value
+
+
+def read_names(body: Mapping[str, Any], key: str) -> list[str] | None:
+    """Return names of variables, or None when all are meant.
+
+    Raises
+    ------
+    InvalidInput
+        When it is no list of names, or an empty one.
+    """
+    value = body.get(key)
+    if value is None:
+        return None
+    is_list = isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+    if not is_list or not value or len(value) > _MOST_NAMES:
+        raise InvalidInput(f"{key}: must be a list of 1 to {_MOST_NAMES} names, or null")
+    for name in value:
+        _check_printable(name, key)
+    return list(dict.fromkeys(value))
+
+
+def read_one_of(body: Mapping[str, Any], key: str, allowed: Sequence[str]) -> str:
+    """Return one of a few words; the first when it is absent.
+
+    Raises
+    ------
+    InvalidInput
+        When it is another one.
+    """
+    value = body.get(key, allowed[0])
+    if value not in allowed:
+        raise InvalidInput(f"{key}: must be one of {', '.join(allowed)}")
+    return str(value)
 
 
 def read_number(text: str, key: str, maximum: int) -> int:

@@ -14,6 +14,10 @@ from jupyter_remote_kernels.jupyter.environment_handlers import (
     EnvironmentHandler,
     EnvironmentsHandler,
 )
+from jupyter_remote_kernels.jupyter.execution_handlers import (
+    ExecutionHandler,
+    ExecutionsHandler,
+)
 from jupyter_remote_kernels.jupyter.handlers import (
     InterruptHandler,
     LogsHandler,
@@ -24,6 +28,24 @@ from jupyter_remote_kernels.jupyter.handlers import (
     RuntimeHandler,
     RuntimesHandler,
     UnknownHandler,
+)
+from jupyter_remote_kernels.jupyter.snapshot_handlers import (
+    SnapshotContentHandler,
+    SnapshotHandler,
+    SnapshotRestoreHandler,
+    SnapshotRuntimesHandler,
+    SnapshotsHandler,
+    TakenSnapshotsHandler,
+)
+from jupyter_remote_kernels.jupyter.state_handlers import (
+    MoveHandler,
+    PauseHandler,
+    ResumeHandler,
+    VariablesHandler,
+)
+from jupyter_remote_kernels.jupyter.transfer_handlers import (
+    KernelVariablesHandler,
+    TransfersHandler,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +63,21 @@ def make_handlers() -> list[tuple[str, type[RemoteKernelsHandler]]]:
         (runtime, RuntimeHandler),
         (runtime + r"/interrupt", InterruptHandler),
         (runtime + r"/restart", RestartHandler),
+        (runtime + r"/pause", PauseHandler),
+        (runtime + r"/resume", ResumeHandler),
+        (runtime + r"/move", MoveHandler),
+        (runtime + r"/variables", VariablesHandler),
+        (base + r"/kernels/([^/]+)/variables", KernelVariablesHandler),
+        (base + r"/transfers", TransfersHandler),
         (runtime + r"/logs", LogsHandler),
+        (runtime + r"/executions", ExecutionsHandler),
+        (runtime + r"/executions/([^/]+)", ExecutionHandler),
+        (runtime + r"/snapshots", TakenSnapshotsHandler),
+        (base + r"/snapshots", SnapshotsHandler),
+        (base + r"/snapshots/([^/]+)", SnapshotHandler),
+        (base + r"/snapshots/([^/]+)/content", SnapshotContentHandler),
+        (base + r"/snapshots/([^/]+)/restore", SnapshotRestoreHandler),
+        (base + r"/snapshots/([^/]+)/runtimes", SnapshotRuntimesHandler),
         (base + r"/operations", OperationsHandler),
         (base + r"/operations/([^/]+)", OperationHandler),
         (base + r"/usage", UsageHandler),

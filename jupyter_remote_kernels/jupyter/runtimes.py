@@ -10,8 +10,12 @@ from jupyter_remote_kernels.control.operations import Operation, Operations
 from jupyter_remote_kernels.errors import LinkError, NotFound
 from jupyter_remote_kernels.jupyter import views
 from jupyter_remote_kernels.jupyter.accounting import Accounting
+from jupyter_remote_kernels.jupyter.executions import Executions
 from jupyter_remote_kernels.jupyter.launches import Launches
-from jupyter_remote_kernels.model.phases import WAITING_PHASES
+from jupyter_remote_kernels.jupyter.moves import Moves
+from jupyter_remote_kernels.jupyter.states import States
+from jupyter_remote_kernels.jupyter.transfers import Transfers
+from jupyter_remote_kernels.model.phases import WAITING_PHASES, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 EVENT_SCHEMA = "https://schema.jupyter.org/jupyter_remote_kernels/runtime/v1"
 _LOG_PAGE_BYTES = 256 * 1024
 _MEASURE_LIMIT_S = 1.0
+_MOVING = ("pause", "resume", "snapshot", "restore", "move")
 
 
 class Runtimes:
@@ -54,6 +59,10 @@ class Runtimes:
         self.operations = Operations(self._tell_operation)
         self.launches = Launches(serverapp, plane)
         self.accounting = Accounting(plane)
+        self.executions = Executions(plane)
+        self.states = States(plane, self.operations, self.find, self.tell_all)
+        self.moves = Moves(plane, self.operations, serverapp)
+        self.transfers = Transfers(plane, self.operations, serverapp)
 
     def get_environment(self, name: str) -> Environment:
         """Return an environment by name.
@@ -158,7 +167,7 @@ class Runtimes:
         earlier = self.operations.find_running("restart", runtime_id)
         if earlier is not None:
             return earlier
-        if driver.record.phase in WAITING_PHASES:
+        if driver.record.phase in WAITING_PHASES and driver.record.phase is not Phase.PAUSED:
             await self._plane.run(driver.kernel.interrupt())
             settled = self._plane.run(driver.wait_settled())
             return self.operations.start("restart", runtime_id, settled, _nothing_to_undo)
@@ -176,6 +185,25 @@ class Runtimes:
     async def change(self, runtime_id: str, lease_s: float | None) -> None:
         """Extend or shorten a runtime's reservation; see :meth:`LeaseKeeper.change`."""
         await self._plane.run(self.find(runtime_id).lease.change(lease_s))
+
+    async def change_lease_policy(self, runtime_id: str, policy: str) -> None:
+        """Change what happens at the end of a reservation; see :meth:`LeaseKeeper.set_policy`."""
+        await self._plane.run(self.find(runtime_id).lease.set_policy(policy))
+
+    def keep(self, kernel_id: str, *, keep: bool) -> None:
+        """Say whether a kernel, an ordinary one too, survives that its notebook takes another."""
+        manager = self._kernels
+        manager.kept = manager.kept | {kernel_id} if keep else manager.kept - {kernel_id}
+        self.tell_all("kernel")
+
+    def is_ordinary(self, kernel_id: str) -> bool:
+        """Tell whether this server has such a kernel, and it is no runtime."""
+        return kernel_id in self._kernels and self._kernels.get_runtime(kernel_id) is None
+
+    def sees_our_files(self, kernel_id: str) -> bool:
+        """Tell whether a kernel of this server runs where its files are."""
+        driver = self._kernels.get_runtime(kernel_id)
+        return driver is None or "same_files" in driver.job.provider.capabilities
 
     async def rename(self, runtime_id: str, fields: dict[str, Any]) -> RuntimeDriver:
         """Change a runtime's name or tag."""
@@ -199,14 +227,23 @@ class Runtimes:
 
     def describe_operation(self, operation: Operation) -> dict[str, Any]:
         """Return one operation's JSON form."""
+        tracker = operation.tracker
+        if tracker is not None:
+            return views.describe_operation(operation, tracker.step, tracker.progress)
         driver = self._kernels.get_runtime(operation.runtime_id)
-        return views.describe_operation(operation, _current_step(driver))
+        moves_state = driver is not None and operation.kind in _MOVING
+        progress = driver.pausing.work.progress if moves_state else None
+        return views.describe_operation(operation, _current_step(driver), progress)
 
     def tell(self, change: Change) -> None:
         """Emit a change as an event of the server."""
         data = dict(change.data)
         if "expires_s" in data:
             data["expires_at"] = views.format_time(data.pop("expires_s"))
+        driver = self._kernels.get_runtime(change.runtime_id)
+        if change.action == "reachability" and driver is not None:
+            data["reachability"] = views.describe_reachability(driver)
+            data["replaying"] = views.describe_replay(driver)
         self._emit({"action": change.action, "runtime_id": change.runtime_id, **data})
 
     def tell_all(self, action: str) -> None:
@@ -249,7 +286,8 @@ class Runtimes:
         runtime_id = driver.record.id
         connections = self._kernels._kernel_connections.get(runtime_id, 0)  # noqa: SLF001
         model = views.describe_runtime(driver, notebooks.get(runtime_id, []), connections)
-        return {**model, "credits": charged.get(runtime_id, 0.0)}
+        keep = runtime_id in self._kernels.kept
+        return {**model, "credits": charged.get(runtime_id, 0.0), "keep": keep}
 
     async def _notebooks(self) -> dict[str, list[dict[str, Any]]]:
         """Return what uses each kernel, from the server's sessions."""

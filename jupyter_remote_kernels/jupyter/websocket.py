@@ -27,6 +27,7 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
 
     _tap: WebsocketTap | None = None
     _bridge: Bridge | None = None
+    _stale: RemoteChannelsWebsocketConnection | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,6 +45,11 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
         if not self._is_runtime:
             await super().prepare()  # type: ignore[no-untyped-call]
             return
+        # A browser that comes back is here before its dead websocket is given up.
+        stale = self._open_sessions.get(f"{self.kernel_id}:{self.session.session}")
+        connection = getattr(stale, "connection", None)
+        if isinstance(connection, RemoteChannelsWebsocketConnection):
+            self._stale = connection
         await self._register_session()  # type: ignore[no-untyped-call]
         self.session.key = self.kernel_manager.session.key
 
@@ -58,11 +64,12 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
             return result
         self._bridge = driver.bridge
         self.multi_kernel_manager.notify_connect(self.kernel_id)
-        self._tap = self.kernel_manager.take_tap(self.session_key)
+        self._tap = self._take_tap()
         if self._tap is None:
-            self._tap = WebsocketTap(asyncio.get_running_loop(), self.session_key)
+            loop = asyncio.get_running_loop()
+            self._tap = WebsocketTap(loop, self._bridge, self.session_key)
             self._bridge.add_tap(self._tap)
-        self._tap.open(self.websocket_handler)
+        self._tap.open(self.websocket_handler, self.session_key)
         manager = self.multi_kernel_manager
         manager.add_restart_callback(self.kernel_id, self.on_kernel_restarted)
         manager.add_restart_callback(self.kernel_id, self.on_restart_failed, "dead")
@@ -117,6 +124,15 @@ class RemoteChannelsWebsocketConnection(ZMQChannelsWebsocketConnection):
         limit = loop.call_later(_SUBSCRIBE_LIMIT_S, finish)
         subscribed.add_done_callback(lambda _: limit.cancel())
         return subscribed
+
+    def _take_tap(self) -> WebsocketTap | None:
+        """Return the tap with what this browser has missed, if there is one."""
+        stale, self._stale = self._stale, None
+        if stale is not None and stale._tap is not None:  # noqa: SLF001 - one of us
+            tap, stale._tap = stale._tap, None  # noqa: SLF001
+            return tap
+        kept: WebsocketTap | None = self.kernel_manager.take_tap()
+        return kept
 
     def _can_tap(self) -> bool:
         manager = self.multi_kernel_manager
