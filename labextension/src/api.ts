@@ -3,6 +3,9 @@
  * asks for them. No request is made here; see `rest.ts`.
  */
 
+import type { IExecutionsApi } from './executionsApi';
+import type { IStateApi, IStateResult } from './stateApi';
+
 /** Where a runtime is in its life. */
 export type Phase =
   | 'submitted'
@@ -14,6 +17,9 @@ export type Phase =
   | 'stopping'
   | 'stopped'
   | 'failed';
+
+/** What becomes of a runtime when its reservation is over. */
+export type LeasePolicy = 'terminate' | 'pause';
 
 /** What the user wants a runtime to be. */
 export type Target = 'running' | 'paused' | 'stopped';
@@ -48,7 +54,9 @@ export interface IEnvironmentSettings {
   readonly default_lease_s: number | null;
   /** `null`: no limit, and an end is not required. */
   readonly max_lease_s: number | null;
-  readonly lease_policy: string;
+  /** After how long without anything to do it is paused; `null`: never. */
+  readonly idle_pause_s: number | null;
+  readonly lease_policy: LeasePolicy;
   readonly silence_policy: string;
   readonly example_notebook: string | null;
   readonly warm: number;
@@ -124,7 +132,17 @@ export interface IRuntime {
   readonly reachability: {
     readonly state: 'ok' | 'unknown';
     readonly since: string | null;
+    /** How often it was tried in vain since then. */
+    readonly attempt?: number | null;
+    /** `null` while it is being tried. */
+    readonly next_try_at?: string | null;
+    /** Why the last try failed. */
+    readonly message?: string | null;
   };
+  /** Messages that come late after the connection was lost; `null` when none do. */
+  readonly replaying?: { readonly done: number; readonly total: number } | null;
+  /** Why output waits in the kernel, such as a full disk beside it. */
+  readonly output_held?: string | null;
   readonly execution_state: ExecutionState;
   readonly step: string | null;
   readonly engine: {
@@ -140,9 +158,13 @@ export interface IRuntime {
   readonly connections: number;
   readonly notebooks: ReadonlyArray<IConnectedDocument>;
   readonly exit: IExit | null;
+  /** What its next kernel begins with. */
+  readonly snapshot_id?: string | null;
+  readonly snapshot_bytes?: number | null;
   /** The whole time reservation, from the start of the runtime; `null` without one. */
   readonly lease_s: number | null;
   readonly expires_at: string | null;
+  readonly lease_policy?: LeasePolicy;
   readonly credits_per_hour: number;
   /** Used until now. */
   readonly credits: number;
@@ -170,6 +192,8 @@ export interface ILaunchRequest {
   readonly client_token?: string;
   /** In seconds; absent: as the environment says. */
   readonly lease_s?: number | null;
+  /** Absent: as the environment says. */
+  readonly lease_policy?: LeasePolicy;
   readonly persistent?: boolean;
   /** Names of volumes, each with `:` and its name in the runtime where that is another one. */
   readonly volumes?: ReadonlyArray<string>;
@@ -177,6 +201,8 @@ export interface ILaunchRequest {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether to put the example notebook where it can be opened. */
   readonly notebook?: boolean;
+  /** The snapshot whose state it begins with. */
+  readonly snapshot?: string;
 }
 
 /** A runtime that has been asked for. */
@@ -215,13 +241,30 @@ export interface IProblem {
 /** Something that takes time. */
 export interface IOperation {
   readonly id: string;
-  readonly kind: 'launch' | 'restart' | 'terminate';
+  readonly kind:
+    | 'launch'
+    | 'restart'
+    | 'terminate'
+    | 'pause'
+    | 'resume'
+    | 'snapshot'
+    | 'transfer'
+    | 'move'
+    | 'restore';
+  /** Where something changes; with a transfer the target. */
   readonly runtime_id: string;
+  /** With a transfer: where the variables come from. */
+  readonly source_id?: string | null;
   readonly state: 'running' | 'succeeded' | 'failed' | 'cancelled';
   readonly step: string | null;
+  /** How much of a state has been moved; `null` where none is, or nobody knows. */
+  readonly done_bytes?: number | null;
+  readonly total_bytes?: number | null;
   readonly created_at: string;
   readonly finished_at: string | null;
   readonly error: IProblem | null;
+  /** What has come of it; `null` before its end, and where there is nothing to say. */
+  readonly result?: IStateResult | null;
 }
 
 /** What a terminated runtime has used. */
@@ -288,12 +331,17 @@ export interface IVolume {
   readonly path: string | null;
 }
 
-/** What can be changed about a runtime. */
-export interface IRuntimeChanges {
-  readonly name?: string;
-  readonly tag?: string | null;
+/** What can be changed about a reservation. */
+export interface ILeaseChanges {
   /** The whole reservation from the start; `null` for no end. */
   readonly lease_s?: number | null;
+  readonly lease_policy?: LeasePolicy;
+}
+
+/** What can be changed about a runtime. */
+export interface IRuntimeChanges extends ILeaseChanges {
+  readonly name?: string;
+  readonly tag?: string | null;
 }
 
 /** A piece of a runtime's log. */
@@ -306,7 +354,7 @@ export interface ILogPage {
 }
 
 /** Everything the server can be asked for. */
-export interface IRemoteKernelsApi {
+export interface IRemoteKernelsApi extends IExecutionsApi, IStateApi {
   listEnvironments(): Promise<IEnvironmentList>;
   saveEnvironment(name: string, settings: object): Promise<IEnvironment>;
   deleteEnvironment(name: string): Promise<void>;

@@ -50,8 +50,12 @@ function isChoices(value: unknown): value is LaunchChoices {
     typeof choices.persistent === 'boolean' &&
     typeof choices.lease?.amount === 'string' &&
     Array.isArray(choices.volumes) &&
-    [choices.cpu, choices.memory, choices.gpu, choices.opening].every(
-      text => typeof text === 'string'
-    )
+    [
+      choices.cpu,
+      choices.memory,
+      choices.gpu,
+      choices.opening,
+      choices.lease_policy
+    ].every(text => typeof text === 'string')
   );
 }

@@ -3,6 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { IRuntime } from './api';
+import { formatBytes } from './format';
+import type { IRemoteKernels } from './tokens';
 
 /** Ask for a new name; `null` when the user gave up or changed nothing. */
 export async function askName(
@@ -54,40 +56,76 @@ export async function confirmRestart(
   return { accept: button.accept, ask: !isChecked };
 }
 
-/** Ask before a runtime is terminated. */
+/** Ask before runtimes are terminated. */
 export async function confirmTerminate(
-  runtime: IRuntime,
+  runtimes: ReadonlyArray<IRuntime>,
+  remoteKernels: IRemoteKernels,
   trans: TranslationBundle
 ): Promise<boolean> {
-  const isQueued =
-    runtime.phase === 'submitted' || runtime.phase === 'starting';
+  const isOne = runtimes.length === 1;
+  if (runtimes.some(({ phase }) => phase === 'paused')) {
+    // Whether what was saved has a name decides what is lost.
+    await remoteKernels.snapshots.refresh();
+  }
   const { button } = await showDialog({
-    title: trans.__('Terminate Runtime?'),
+    title: isOne
+      ? trans.__('Terminate Runtime?')
+      : trans.__('Terminate %1 Runtimes?', runtimes.length),
     body: (
-      <Losses
-        runtime={runtime}
-        trans={trans}
-        text={
-          isQueued
-            ? trans.__('Give up the launch of %1?', runtime.name)
-            : trans.__(
-                'Terminate %1? Its variables will be lost, and the compute that it runs on is given back.',
-                runtime.name
-              )
-        }
-      />
+      <>
+        {runtimes.map(runtime => (
+          <Losses
+            key={runtime.id}
+            runtime={runtime}
+            trans={trans}
+            text={describeEnd(runtime, remoteKernels, trans)}
+          />
+        ))}
+      </>
     ),
     buttons: [
-      Dialog.cancelButton({
-        ariaLabel: trans.__('Cancel terminating the runtime')
-      }),
+      Dialog.cancelButton({ ariaLabel: trans.__('Cancel terminating') }),
       Dialog.warnButton({
         label: trans.__('Terminate'),
-        ariaLabel: trans.__('Terminate the runtime')
+        ariaLabel: isOne
+          ? trans.__('Terminate the runtime')
+          : trans.__('Terminate %1 runtimes', runtimes.length)
       })
     ]
   });
   return button.accept;
+}
+
+/** Say what terminating a runtime costs. */
+function describeEnd(
+  runtime: IRuntime,
+  { snapshots }: IRemoteKernels,
+  trans: TranslationBundle
+): string {
+  const { name, phase, snapshot_id, snapshot_bytes } = runtime;
+  if (phase === 'submitted' || phase === 'starting') {
+    return trans.__('Give up the launch of %1?', name);
+  }
+  if (phase !== 'paused') {
+    return trans.__(
+      'Terminate %1? Its variables will be lost, and the compute that it runs on is given back.',
+      name
+    );
+  }
+  const kept = snapshots.value?.find(
+    ({ id, automatic }) => id === snapshot_id && !automatic
+  );
+  return kept
+    ? trans.__(
+        'Terminate %1? Its variables stay in the snapshot %2.',
+        name,
+        kept.name ?? kept.id
+      )
+    : trans.__(
+        'Terminate %1? It is paused, and nobody keeps what it has saved (%2) after that. To keep it, rename its snapshot first.',
+        name,
+        formatBytes(snapshot_bytes ?? 0)
+      );
 }
 
 /** What an action costs: running work, and the documents that lose their kernel. */

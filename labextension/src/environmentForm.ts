@@ -12,7 +12,7 @@ import {
   writeMemory,
   type IDurationInput
 } from './amounts';
-import type { IEnvironment, IResources } from './api';
+import type { IEnvironment, IResources, LeasePolicy } from './api';
 import { RemoteKernelsError } from './errors';
 import type { Problems } from './form';
 import { asSentences } from './format';
@@ -32,7 +32,8 @@ export interface IEnvironmentValues {
   readonly paused_credits_per_hour: string;
   readonly default_lease_s: IDurationInput;
   readonly max_lease_s: IDurationInput;
-  readonly lease_policy: string;
+  readonly idle_pause_s: IDurationInput;
+  readonly lease_policy: LeasePolicy;
   readonly silence_policy: string;
   readonly example_notebook: string;
   readonly warm: string;
@@ -48,6 +49,9 @@ export interface IEnvironmentValues {
 }
 
 type Field = keyof IEnvironmentValues;
+
+/** The fields that hold a time. */
+export type DurationName = 'default_lease_s' | 'max_lease_s' | 'idle_pause_s';
 
 const NO_DURATION: IDurationInput = { amount: '', unit: 'hours' };
 
@@ -66,6 +70,7 @@ export const EMPTY_ENVIRONMENT: IEnvironmentValues = {
   paused_credits_per_hour: '0',
   default_lease_s: NO_DURATION,
   max_lease_s: NO_DURATION,
+  idle_pause_s: NO_DURATION,
   lease_policy: 'terminate',
   silence_policy: 'terminate',
   example_notebook: '',
@@ -105,6 +110,7 @@ export function toEnvironmentValues(
     paused_credits_per_hour: String(environment.paused_credits_per_hour),
     default_lease_s: duration(environment.default_lease_s),
     max_lease_s: duration(environment.max_lease_s),
+    idle_pause_s: duration(environment.idle_pause_s),
     lease_policy: environment.lease_policy,
     silence_policy: environment.silence_policy,
     example_notebook: environment.example_notebook ?? '',
@@ -153,7 +159,7 @@ export function toEnvironmentSettings(
     ...reader.texts(['description', 'example_notebook']),
     ...reader.texts(['provider', 'language', 'lease_policy', 'silence_policy']),
     ...reader.numbers(['credits_per_hour', 'paused_credits_per_hour', 'warm']),
-    ...reader.durations(['default_lease_s', 'max_lease_s']),
+    ...reader.durations(['default_lease_s', 'max_lease_s', 'idle_pause_s']),
     argv: lines(values.argv),
     options: reader.options(),
     env: reader.env(),
@@ -206,9 +212,7 @@ class Reader {
     return found;
   }
 
-  durations(
-    keys: ReadonlyArray<'default_lease_s' | 'max_lease_s'>
-  ): Record<string, number> {
+  durations(keys: ReadonlyArray<DurationName>): Record<string, number> {
     const found: Record<string, number> = {};
     for (const key of keys) {
       const seconds = parseDuration(this._values[key]);

@@ -3,12 +3,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { formatDuration } from './amounts';
-import type { IRuntime } from './api';
+import type { IRuntime, LeasePolicy } from './api';
 import { Countdown } from './components/countdown';
 import { DurationField, SelectField } from './components/fields';
 import {
   describeChange,
   explainExtend,
+  leaseChanges,
   leaseFor,
   possibleModes,
   startExtend,
@@ -19,6 +20,7 @@ import {
 import { Form, type Problems } from './form';
 import { showFormDialog } from './formDialog';
 import { formatTime } from './format';
+import { leasePolicies } from './launchForm';
 import type { IRemoteKernels } from './tokens';
 
 interface IExtendDialogOptions {
@@ -47,9 +49,11 @@ export async function showExtendDialog(
     trans,
     fields: () => <ExtendFields {...options} form={form} />,
     check,
-    submit: values => {
-      const lease_s = leaseFor(values, runtime, clock.now());
-      return remoteKernels.setLease(runtime.id, lease_s ?? null);
+    submit: async values => {
+      const changes = leaseChanges(values, runtime, clock.now());
+      if (Object.keys(changes).length > 0) {
+        await remoteKernels.setLease(runtime.id, changes);
+      }
     },
     explain: error => explainExtend(error, trans)
   });
@@ -64,7 +68,8 @@ function ExtendFields(
   const labels: Record<ExtendMode, string> = {
     by: trans.__('Longer by'),
     in: trans.__('Ends in'),
-    none: trans.__('No end')
+    none: trans.__('No end'),
+    same: trans.__('Stays as it is')
   };
   const longest = environment?.max_lease_s;
   return (
@@ -86,7 +91,7 @@ function ExtendFields(
         label={trans.__('Time')}
         problems={form.problems}
         value={time}
-        disabled={mode === 'none'}
+        disabled={mode === 'none' || mode === 'same'}
         trans={trans}
         onChange={value => form.update({ time: value })}
         hint={
@@ -100,6 +105,18 @@ function ExtendFields(
           </>
         }
       />
+      {mode !== 'none' && (
+        <SelectField
+          name="lease_policy"
+          label={trans.__('When the reservation is over')}
+          problems={form.problems}
+          value={form.values.lease_policy}
+          options={leasePolicies(trans)}
+          onChange={value =>
+            form.update({ lease_policy: value as LeasePolicy })
+          }
+        />
+      )}
     </>
   );
 }

@@ -9,20 +9,22 @@ import {
   toDurationInput,
   type IDurationInput
 } from './amounts';
-import type { IEnvironment, IRuntime } from './api';
+import type { IEnvironment, ILeaseChanges, IRuntime, LeasePolicy } from './api';
 import { RemoteKernelsError } from './errors';
 import type { Problems } from './form';
 import { asSentences } from './format';
 import { describeLimit } from './launchForm';
 import { extensionSteps, LEASE_OVER } from './reservations';
 
-/** How the new end is given: so much later, so long from now, or none at all. */
-export type ExtendMode = 'by' | 'in' | 'none';
+/** How the new end is given: so much later, so long from now, none at all, or as it is. */
+export type ExtendMode = 'by' | 'in' | 'none' | 'same';
 
 /** What a person fills in. */
 export interface IExtendValues {
   readonly mode: ExtendMode;
   readonly time: IDurationInput;
+  /** What becomes of the runtime at the end. */
+  readonly lease_policy: LeasePolicy;
 }
 
 /** The ways in which a runtime can be given another end. */
@@ -34,8 +36,8 @@ export function possibleModes(
     return ['in'];
   }
   return environment?.max_lease_s === null
-    ? ['by', 'in', 'none']
-    : ['by', 'in'];
+    ? ['by', 'in', 'none', 'same']
+    : ['by', 'in', 'same'];
 }
 
 /** What the dialog starts with: the usual extension. */
@@ -45,7 +47,11 @@ export function startExtend(
 ): IExtendValues {
   const [mode] = possibleModes(runtime, environment);
   const [usual_s = 1800] = extensionSteps(runtime, environment);
-  return { mode, time: toDurationInput(usual_s) };
+  return {
+    mode,
+    time: toDurationInput(usual_s),
+    lease_policy: runtime.lease_policy ?? 'terminate'
+  };
 }
 
 /**
@@ -62,12 +68,31 @@ export function leaseFor(
   if (values.mode === 'none') {
     return null;
   }
+  if (values.mode === 'same') {
+    return runtime.lease_s;
+  }
   if (!seconds) {
     return undefined;
   }
   return values.mode === 'by'
     ? (runtime.lease_s ?? 0) + seconds
     : Math.max(0, Math.round((now - startMs(runtime)) / 1000)) + seconds;
+}
+
+/** What is sent: only what is to be another than it is. */
+export function leaseChanges(
+  values: IExtendValues,
+  runtime: IRuntime,
+  now: number
+): ILeaseChanges {
+  const lease_s = leaseFor(values, runtime, now);
+  const { lease_policy } = values;
+  const isOtherPolicy =
+    lease_s !== null && lease_policy !== (runtime.lease_policy ?? 'terminate');
+  return {
+    ...(lease_s === undefined || values.mode === 'same' ? {} : { lease_s }),
+    ...(isOtherPolicy ? { lease_policy } : {})
+  };
 }
 
 /** When a runtime's reservation began. */
@@ -85,7 +110,7 @@ export function describeChange(
   trans: TranslationBundle
 ): string {
   const rate = runtime.credits_per_hour;
-  if (rate === 0 || lease_s === undefined) {
+  if (rate === 0 || lease_s === undefined || lease_s === runtime.lease_s) {
     return '';
   }
   if (lease_s === null || runtime.lease_s === null) {

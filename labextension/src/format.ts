@@ -13,6 +13,7 @@ export type StateKind =
   | 'idle'
   | 'busy'
   | 'unreachable'
+  | 'replaying'
   | 'paused'
   | 'stopping'
   | 'stopped'
@@ -110,7 +111,11 @@ export function describeState(
     case 'pausing':
       return { kind: 'stopping', label: trans.__('Pausing'), detail: words };
     case 'paused':
-      return { kind: 'paused', label: trans.__('Paused'), detail: '' };
+      return {
+        kind: 'paused',
+        label: trans.__('Paused'),
+        detail: savedState(runtime, trans)
+      };
     case 'resuming':
       return { kind: 'starting', label: trans.__('Resuming'), detail: words };
     case 'stopping':
@@ -125,22 +130,35 @@ export function describeState(
   }
 }
 
+/** How much state waits for a paused runtime. */
+function savedState(runtime: IRuntime, trans: TranslationBundle): string {
+  const { snapshot_bytes } = runtime;
+  return typeof snapshot_bytes === 'number'
+    ? trans.__('%1 saved', formatBytes(snapshot_bytes))
+    : '';
+}
+
 function describeRunning(
   runtime: IRuntime,
   trans: TranslationBundle
 ): IStateText {
-  const { state, since } = runtime.reachability;
+  const { state, since, message } = runtime.reachability;
   if (state === 'unknown') {
     const label = since
       ? trans.__('Unreachable since %1', formatTime(since))
       : trans.__('Unreachable');
-    return { kind: 'unreachable', label, detail: '' };
+    return { kind: 'unreachable', label, detail: asSentences(message) };
+  }
+  const detail = asSentences(runtime.output_held);
+  if (runtime.replaying) {
+    const label = trans.__('Receiving missed output');
+    return { kind: 'replaying', label, detail };
   }
   switch (runtime.execution_state) {
     case 'idle':
-      return { kind: 'idle', label: trans.__('Running · Idle'), detail: '' };
+      return { kind: 'idle', label: trans.__('Running · Idle'), detail };
     case 'busy':
-      return { kind: 'busy', label: trans.__('Running · Busy'), detail: '' };
+      return { kind: 'busy', label: trans.__('Running · Busy'), detail };
     case 'starting':
       return {
         kind: 'starting',
@@ -156,6 +174,49 @@ function describeRunning(
     case 'unknown':
       return { kind: 'idle', label: trans.__('Running'), detail: '' };
   }
+}
+
+/**
+ * How far a runtime is on its way back: when it is tried next, or how much of what was missed has
+ * come. Empty when it is not on its way.
+ */
+export function describeProgress(
+  runtime: IRuntime,
+  now: number,
+  trans: TranslationBundle
+): string {
+  const { reachability, replaying } = runtime;
+  if (runtime.phase !== 'running') {
+    return '';
+  }
+  if (reachability.state === 'ok') {
+    return replaying
+      ? trans.__(
+          '%1 of %2',
+          replaying.done.toLocaleString(),
+          replaying.total.toLocaleString()
+        )
+      : '';
+  }
+  const tries = (reachability.attempt ?? 0) + 1;
+  const wait = untilNextTryMs(runtime, now);
+  return wait === null
+    ? trans.__('trying again (attempt %1)', tries)
+    : trans.__(
+        'trying again in %1 s (attempt %2)',
+        Math.ceil(wait / 1000),
+        tries
+      );
+}
+
+/** How long until an unreachable runtime is tried again; `null` while it is being tried. */
+export function untilNextTryMs(runtime: IRuntime, now: number): number | null {
+  const { state, next_try_at } = runtime.reachability;
+  if (state === 'ok' || !next_try_at) {
+    return null;
+  }
+  const wait = Date.parse(next_try_at) - now;
+  return wait > 0 ? wait : null;
 }
 
 /** What the engine says; while it says nothing, the step of the launch. */

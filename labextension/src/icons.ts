@@ -53,6 +53,11 @@ const unreachable = icon(
     <path d="M4 3l16 18"/></g>`
 );
 
+const replaying = icon(
+  'replaying',
+  `<path class="jp-icon3" stroke="#616161" ${stroke} d="M12 4v10M7.5 9.5 12 14l4.5-4.5M4 15v4h16v-4"/>`
+);
+
 const paused = icon(
   'paused',
   '<path class="jp-icon3" fill="#616161" d="M7 5h3.5v14H7zm6.5 0H17v14h-3.5z"/>'
@@ -88,6 +93,7 @@ export const stateIcons: Readonly<Record<StateKind, LabIcon>> = {
   idle,
   busy,
   unreachable,
+  replaying,
   paused,
   stopping,
   stopped,
@@ -126,6 +132,42 @@ export const timeShortIcon = icon(
 export const copyIcon = icon(
   'copy',
   '<path class="jp-icon3" fill="#616161" d="M15 3H5a2 2 0 0 0-2 2v11h2V5h10zm4 4H9a2 2 0 0 0-2 2v10a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V9a2 2 0 0 0-2-2zm0 12H9V9h10z"/>'
+);
+
+/** Two bars: pause. */
+export const pauseIcon = icon(
+  'pause',
+  '<path class="jp-icon3" fill="#616161" d="M7 5h3.5v14H7zm6.5 0H17v14h-3.5z"/>'
+);
+
+/** A triangle after a bar: resume. */
+export const resumeIcon = icon(
+  'resume',
+  '<path class="jp-icon3" fill="#616161" d="M6 5h2.5v14H6zm5 0 9 7-9 7z"/>'
+);
+
+/** Two arrows, one each way: transfer. */
+export const transferIcon = icon(
+  'transfer',
+  '<path class="jp-icon3" fill="#616161" d="m15 3 5 4.5-5 4.5V9H4V6h11zM9 12v3h11v3H9v3l-5-4.5z"/>'
+);
+
+/** A box that an arrow leaves: move. */
+export const moveIcon = icon(
+  'move',
+  '<path class="jp-icon3" fill="#616161" d="M4 4h9v2H6v12h7v2H4zm11 3 6 5-6 5v-3.5H9v-3h6z"/>'
+);
+
+/** A camera: snapshot. */
+export const snapshotIcon = icon(
+  'snapshot',
+  '<path class="jp-icon3" fill="#616161" fill-rule="evenodd" d="M9 4h6l1.8 2H20a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V8a2 2 0 0 1 2-2h3.2zM4 8v10h16V8h-4.1l-1.8-2H9.9L8.1 8zm8 .8a4.2 4.2 0 1 1 0 8.4 4.2 4.2 0 0 1 0-8.4zm0 2a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4z"/>'
+);
+
+/** A clock that goes back: restore. */
+export const restoreIcon = icon(
+  'restore',
+  `<path class="jp-icon3" stroke="#616161" ${stroke} d="M4.5 4v5h5M4.8 8.6A8 8 0 1 1 4 12M12 8v4.3l3 1.8"/>`
 );
 
 /** Lines of a log. */

@@ -24,6 +24,8 @@ export interface ILaunchDialogOptions {
   /** The environment to start with; else the one that was launched last. */
   readonly environment?: string;
   readonly name?: string;
+  /** The snapshot that is chosen first. */
+  readonly snapshot?: string;
   /** The notebook that could use the runtime. */
   readonly current: { readonly name: string; readonly path: string } | null;
   /** Whether the current notebook is what the runtime is for. */
@@ -60,7 +62,11 @@ export async function showLaunchDialog(
     remoteKernels.findEnvironment(options.environment ?? '') ??
     remoteKernels.findEnvironment(remembered.environment ?? '') ??
     remoteKernels.environments[0];
-  const form = new Form({ ...start(first), name: options.name ?? '' });
+  const form = new Form({
+    ...start(first),
+    name: options.name ?? '',
+    snapshot: options.snapshot ?? ''
+  });
   return showFormDialog({
     title: trans.__('Launch Remote Kernel'),
     acceptLabel: trans.__('Launch'),

@@ -21,7 +21,8 @@ import type {
   IEstimate,
   ILaunchRequest,
   ILimit,
-  IRequestedResources
+  IRequestedResources,
+  LeasePolicy
 } from './api';
 import { RemoteKernelsError } from './errors';
 import type { Problems } from './form';
@@ -31,12 +32,19 @@ import { asSentences, formatBytes } from './format';
 export type Opening =
   'notebook' | 'console' | 'example' | 'current' | 'nothing';
 
-/** What a person fills in. Amounts are kept as they were typed. */
-export interface ILaunchValues {
-  readonly environment: string;
-  readonly name: string;
+/** A time reservation as it was typed. */
+export interface ILeaseValues {
   readonly hasEnd: boolean;
   readonly lease: IDurationInput;
+}
+
+/** What a person fills in. Amounts are kept as they were typed. */
+export interface ILaunchValues extends ILeaseValues {
+  readonly environment: string;
+  readonly name: string;
+  readonly lease_policy: LeasePolicy;
+  /** The id of the snapshot that it begins with; empty without one. */
+  readonly snapshot: string;
   readonly persistent: boolean;
   readonly volumes: ReadonlyArray<string>;
   readonly cpu: string;
@@ -46,7 +54,10 @@ export interface ILaunchValues {
 }
 
 /** What is remembered of the last launch of an environment. */
-export type LaunchChoices = Omit<ILaunchValues, 'environment' | 'name'>;
+export type LaunchChoices = Omit<
+  ILaunchValues,
+  'environment' | 'name' | 'snapshot'
+>;
 
 /** What can be opened besides the usual things. */
 export interface IOpenings {
@@ -75,6 +86,25 @@ export function canHaveNoEnd(environment: IEnvironment): boolean {
   );
 }
 
+/** The reservation that an environment usually gives. */
+export function startLease(environment: IEnvironment): ILeaseValues {
+  const usual_s = environment.default_lease_s ?? environment.max_lease_s;
+  return {
+    hasEnd: usual_s !== null,
+    lease: toDurationInput(usual_s ?? HOUR_S)
+  };
+}
+
+/** What can become of a runtime when its reservation is over. */
+export function leasePolicies(
+  trans: TranslationBundle
+): { value: LeasePolicy; label: string }[] {
+  return [
+    { value: 'terminate', label: trans.__('The runtime ends') },
+    { value: 'pause', label: trans.__('The runtime is paused') }
+  ];
+}
+
 /** What the dialog starts with: the last choices, as far as they are still possible. */
 export function startValues(
   environment: IEnvironment,
@@ -82,12 +112,12 @@ export function startValues(
   openings: IOpenings
 ): ILaunchValues {
   const { resources } = environment;
-  const usual_s = environment.default_lease_s ?? environment.max_lease_s;
   const values: ILaunchValues = {
     environment: environment.name,
     name: '',
-    hasEnd: usual_s !== null,
-    lease: toDurationInput(usual_s ?? HOUR_S),
+    ...startLease(environment),
+    lease_policy: environment.lease_policy,
+    snapshot: '',
     persistent: environment.volume.default,
     volumes: [],
     cpu: resources.cpu === null ? '' : String(resources.cpu),
@@ -111,13 +141,14 @@ export function startValues(
 
 /** What to remember of a launch. */
 export function choicesOf(values: ILaunchValues): LaunchChoices {
-  const { hasEnd, lease, persistent, volumes, opening } = values;
+  const { hasEnd, lease, lease_policy, persistent, volumes, opening } = values;
   const { cpu, memory, gpu } = values;
-  return { hasEnd, lease, persistent, volumes, cpu, memory, gpu, opening };
+  const when = { hasEnd, lease, lease_policy };
+  return { ...when, persistent, volumes, cpu, memory, gpu, opening };
 }
 
 /** The reservation that is filled in, in seconds; `undefined` when it cannot be read. */
-export function leaseOf(values: ILaunchValues): number | null | undefined {
+export function leaseOf(values: ILeaseValues): number | null | undefined {
   return values.hasEnd ? (parseDuration(values.lease) ?? undefined) : null;
 }
 
@@ -157,6 +188,10 @@ export function toLaunchRequest(
     ...(name ? { name } : {}),
     ...(path ? { path } : {}),
     ...(values.hasEnd ? { lease_s: leaseOf(values) } : {}),
+    ...(values.hasEnd && values.lease_policy !== environment.lease_policy
+      ? { lease_policy: values.lease_policy }
+      : {}),
+    ...(values.snapshot ? { snapshot: values.snapshot } : {}),
     persistent: values.persistent,
     ...(values.volumes.length > 0 ? { volumes: values.volumes } : {}),
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
@@ -227,6 +262,14 @@ const LIMIT_FIELDS: Readonly<Record<ILimit['name'], string>> = {
   runtimes: 'environment'
 };
 
+/** The fields that other refusals are about. */
+const REASON_FIELDS: Readonly<Record<string, string>> = {
+  unknown_volume: 'volumes',
+  snapshot_not_found: 'snapshot',
+  snapshot_damaged: 'snapshot',
+  snapshot_untrusted: 'snapshot'
+};
+
 /** Say which field a refusal is about, and why. */
 export function explainLaunch(
   error: unknown,
@@ -238,7 +281,7 @@ export function explainLaunch(
     const field = LIMIT_FIELDS[refusal.limit.name] ?? '';
     return { [field]: describeLimit(refusal.limit, trans) || text };
   }
-  return { [refusal.reason === 'unknown_volume' ? 'volumes' : '']: text };
+  return { [REASON_FIELDS[refusal.reason] ?? '']: text };
 }
 
 /** Say what is allowed, beside what was asked for. */

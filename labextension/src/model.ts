@@ -9,14 +9,19 @@ import type {
   IEstimate,
   IExit,
   ILaunchRequest,
+  ILeaseChanges,
   ILogPage,
+  IOperation,
   IRemoteKernelsApi,
   IRuntime,
   IUsageReport
 } from './api';
 import type { IClock } from './clock';
 import { RemoteKernelsError, SERVER_EXTENSION_MISSING } from './errors';
+import type { IExecutionsApi } from './executionsApi';
 import { Loadable } from './loadable';
+import { Snapshots } from './snapshots';
+import type { IMoveRequest, ITransferRequest, IVariables } from './stateApi';
 import type {
   IKernelEnd,
   ILaunch,
@@ -44,13 +49,17 @@ const SETTLE_MS = 100;
 export class RemoteKernels implements IRemoteKernels, IDisposable {
   constructor(api: IRemoteKernelsApi, clock: IClock) {
     this._api = api;
+    this.executions = api;
     this.clock = clock;
     this.volumes = new Volumes(api);
+    this.snapshots = new Snapshots(api);
     this.usage = new Loadable(() => api.getUsage(USAGE_DAYS));
   }
 
   readonly clock: IClock;
+  readonly executions: IExecutionsApi;
   readonly volumes: Volumes;
+  readonly snapshots: Snapshots;
   readonly usage: Loadable<IUsageReport>;
 
   get runtimes(): ReadonlyArray<IRuntime> {
@@ -99,6 +108,7 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     }
     this._timers.clear();
     this.volumes.dispose();
+    this.snapshots.dispose();
     this.usage.dispose();
     Signal.clearData(this);
   }
@@ -190,6 +200,11 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     }
   }
 
+  /** Tell that something has changed which whoever waits for it has to ask about. */
+  announce(): void {
+    this._emitChanged();
+  }
+
   observe(id: string, state: ExecutionState): void {
     const runtime = this._runtimes.get(id);
     if (!runtime || runtime.execution_state === state) {
@@ -227,6 +242,41 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     this.invalidate(id);
   }
 
+  async pause(id: string): Promise<IOperation> {
+    const operation = await this._api.pause(id);
+    this.invalidate(id);
+    return operation;
+  }
+
+  async resume(id: string): Promise<IOperation> {
+    const operation = await this._api.resume(id);
+    this.invalidate(id);
+    return operation;
+  }
+
+  async move(id: string, request: IMoveRequest): Promise<IOperation> {
+    const operation = await this._api.move(id, request);
+    this.invalidate(id);
+    return operation;
+  }
+
+  transfer(request: ITransferRequest): Promise<IOperation> {
+    return this._api.transfer(request);
+  }
+
+  getOperation(id: string): Promise<IOperation> {
+    return this._api.getOperation(id);
+  }
+
+  cancelOperation(id: string): Promise<IOperation> {
+    return this._api.cancelOperation(id);
+  }
+
+  listVariables(id: string, signal?: AbortSignal): Promise<IVariables> {
+    const kernel = this._runtimes.has(id) ? 'runtimes' : 'kernels';
+    return this._api.listVariables(kernel, id, signal);
+  }
+
   async rename(id: string, name: string): Promise<void> {
     this._put(await this._api.updateRuntime(id, { name }));
     this._emitChanged();
@@ -237,8 +287,8 @@ export class RemoteKernels implements IRemoteKernels, IDisposable {
     await this.refreshRuntime(id);
   }
 
-  async setLease(id: string, lease_s: number | null): Promise<void> {
-    this._put(await this._api.updateRuntime(id, { lease_s }));
+  async setLease(id: string, changes: ILeaseChanges): Promise<void> {
+    this._put(await this._api.updateRuntime(id, changes));
     this._emitChanged();
   }
 

@@ -25,6 +25,18 @@ import {
   SERVER_EXTENSION_MISSING,
   SERVER_UNREACHABLE
 } from './errors';
+import type {
+  IExecution,
+  IExecutionsApi,
+  ITranscriptPage
+} from './executionsApi';
+
+import type {
+  ISnapshot,
+  ISnapshotDetails,
+  IStateApi,
+  IVariables
+} from './stateApi';
 
 const BASE = 'api/remote-kernels';
 
@@ -32,8 +44,13 @@ type Request = <T>(
   method: string,
   parts: string[],
   body?: object,
-  query?: Record<string, string>
+  options?: IRequestOptions
 ) => Promise<T>;
+
+interface IRequestOptions {
+  readonly query?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Create the client for a server.
@@ -45,12 +62,20 @@ export function createApi(
   settings: ServerConnection.ISettings,
   clock: ServerClock
 ): IRemoteKernelsApi {
-  const request: Request = (method, parts, body, query) =>
-    requestJson({ settings, clock }, method, parts, body, query);
-  return { ...runtimeRoutes(request), ...environmentRoutes(request) };
+  const request: Request = (method, parts, body, options) =>
+    requestJson({ settings, clock }, method, parts, body, options);
+  return {
+    ...runtimeRoutes(request),
+    ...stateRoutes(request, settings.baseUrl),
+    ...executionRoutes(request),
+    ...environmentRoutes(request)
+  };
 }
 
-type RuntimeRoutes = Omit<IRemoteKernelsApi, keyof EnvironmentRoutes>;
+type RuntimeRoutes = Omit<
+  IRemoteKernelsApi,
+  keyof EnvironmentRoutes | keyof IExecutionsApi | keyof IStateApi
+>;
 
 function runtimeRoutes(request: Request): RuntimeRoutes {
   return {
@@ -72,11 +97,69 @@ function runtimeRoutes(request: Request): RuntimeRoutes {
     restart: id => request<IOperation>('POST', ['runtimes', id, 'restart']),
     getLogs: (id, offset, limit) =>
       request<ILogPage>('GET', ['runtimes', id, 'logs'], undefined, {
-        offset: String(offset),
-        limit: String(limit)
+        query: { offset: String(offset), limit: String(limit) }
       }),
     getOperation: id => request<IOperation>('GET', ['operations', id]),
     cancelOperation: id => request<IOperation>('DELETE', ['operations', id])
+  };
+}
+
+function stateRoutes(request: Request, baseUrl: string): IStateApi {
+  const act = (
+    id: string,
+    action: string,
+    body?: object
+  ): Promise<IOperation> =>
+    request<IOperation>('POST', ['runtimes', id, action], body);
+  return {
+    pause: id => act(id, 'pause'),
+    resume: id => act(id, 'resume'),
+    move: (id, body) => act(id, 'move', body),
+    takeSnapshot: (id, label) => act(id, 'snapshots', label),
+    transfer: body => request<IOperation>('POST', ['transfers'], body),
+    listVariables: (kernel, id, signal) =>
+      request<IVariables>('GET', [kernel, id, 'variables'], undefined, {
+        signal
+      }),
+    listSnapshots: async () =>
+      (await request<{ snapshots: ISnapshot[] }>('GET', ['snapshots']))
+        .snapshots,
+    getSnapshot: id => request<ISnapshotDetails>('GET', ['snapshots', id]),
+    labelSnapshot: (id, label) =>
+      request<ISnapshotDetails>('PATCH', ['snapshots', id], label),
+    deleteSnapshot: id => request<void>('DELETE', ['snapshots', id]),
+    restoreSnapshot: (id, body) =>
+      request<IOperation>('POST', ['snapshots', id, 'restore'], body),
+    uploadSnapshot: (content, trust, signal) =>
+      request<ISnapshotDetails>('POST', ['snapshots'], content, {
+        query: { trust: String(trust) },
+        signal
+      }),
+    snapshotUrl: id => urlOf(baseUrl, ['snapshots', id, 'content'])
+  };
+}
+
+function executionRoutes(request: Request): IExecutionsApi {
+  const route = (id: string, msgId: string): string[] => [
+    'runtimes',
+    id,
+    'executions',
+    msgId
+  ];
+  return {
+    listExecutions: async id =>
+      (
+        await request<{ executions: IExecution[] }>('GET', [
+          'runtimes',
+          id,
+          'executions'
+        ])
+      ).executions,
+    readTranscript: (id, msgId, offset) =>
+      request<ITranscriptPage>('GET', route(id, msgId), undefined, {
+        query: { offset: String(offset) }
+      }),
+    settleExecution: (id, msgId) => request<void>('DELETE', route(id, msgId))
   };
 }
 
@@ -102,7 +185,7 @@ function environmentRoutes(request: Request): EnvironmentRoutes {
       request<IEstimate>('POST', ['estimates'], { environment, lease_s }),
     getUsage: days =>
       request<IUsageReport>('GET', ['usage'], undefined, {
-        days: String(days)
+        query: { days: String(days) }
       }),
     listVolumes: async () =>
       (await request<{ volumes: IVolume[] }>('GET', ['volumes'])).volumes,
@@ -111,22 +194,32 @@ function environmentRoutes(request: Request): EnvironmentRoutes {
   };
 }
 
+function urlOf(
+  baseUrl: string,
+  parts: string[],
+  query: Record<string, string> = {}
+): string {
+  const path = parts.map(part => encodeURIComponent(part));
+  return (
+    URLExt.join(baseUrl, BASE, ...path) + URLExt.objectToQueryString(query)
+  );
+}
+
 async function requestJson<T>(
   server: { settings: ServerConnection.ISettings; clock: ServerClock },
   method: string,
   parts: string[],
   body?: object,
-  query: Record<string, string> = {}
+  options: IRequestOptions = {}
 ): Promise<T> {
   const { settings, clock } = server;
-  const url =
-    URLExt.join(
-      settings.baseUrl,
-      BASE,
-      ...parts.map(part => encodeURIComponent(part))
-    ) + URLExt.objectToQueryString(query);
-  const init: RequestInit = { method };
-  if (body !== undefined) {
+  const { query = {}, signal } = options;
+  const url = urlOf(settings.baseUrl, parts, query);
+  const init: RequestInit = { method, signal };
+  if (body instanceof Blob) {
+    init.body = body;
+    init.headers = { 'Content-Type': 'application/octet-stream' };
+  } else if (body !== undefined) {
     init.body = JSON.stringify(body);
   }
 

@@ -8,14 +8,26 @@ import type {
   IEstimate,
   IExit,
   ILaunchRequest,
+  ILeaseChanges,
   ILogPage,
+  IOperation,
   IRuntime,
   IUsageReport,
   IVolume
 } from './api';
 import type { IClock } from './clock';
 import type { RemoteKernelsError } from './errors';
+import type { IExecutionsApi } from './executionsApi';
 import type { ILoadable } from './loadable';
+import type {
+  IMoveRequest,
+  IRestoreRequest,
+  ISnapshot,
+  ISnapshotDetails,
+  ISnapshotLabel,
+  ITransferRequest,
+  IVariables
+} from './stateApi';
 
 /** How far the model has got in reading the server's state. */
 export type ModelStatus = 'loading' | 'ready' | 'missing' | 'error';
@@ -48,6 +60,27 @@ export interface IVolumes extends ILoadable<ReadonlyArray<IVolume>> {
   remove(name: string): Promise<void>;
 }
 
+/** The user's snapshots. */
+export interface ISnapshots extends ILoadable<ReadonlyArray<ISnapshot>> {
+  /** Begin to save the state of a kernel that goes on. */
+  take(runtimeId: string, label: ISnapshotLabel): Promise<IOperation>;
+  /** Everything about one, with its variables. */
+  read(id: string): Promise<ISnapshotDetails>;
+  /** Name one, which also keeps it. */
+  label(id: string, label: ISnapshotLabel): Promise<void>;
+  remove(id: string): Promise<void>;
+  /** Begin to put variables of one into a kernel that runs. */
+  restore(id: string, request: IRestoreRequest): Promise<IOperation>;
+  /** Take in a file; one that another server has signed only with trust. */
+  upload(
+    content: Blob,
+    trust: boolean,
+    signal?: AbortSignal
+  ): Promise<ISnapshotDetails>;
+  /** From where one can be downloaded as a file. */
+  urlOf(id: string): string;
+}
+
 /**
  * The runtimes and environments of this server, kept up to date.
  *
@@ -66,8 +99,14 @@ export interface IRemoteKernels {
   /** The user's volumes; empty until somebody refreshes them. */
   readonly volumes: IVolumes;
 
+  /** The user's snapshots; empty until somebody refreshes them. */
+  readonly snapshots: ISnapshots;
+
   /** What has been used; empty until somebody refreshes it. */
   readonly usage: ILoadable<IUsageReport>;
+
+  /** What the server keeps of the runs of cells. */
+  readonly executions: IExecutionsApi;
 
   /** The server's time. */
   readonly clock: IClock;
@@ -115,10 +154,22 @@ export interface IRemoteKernels {
   launch(request: ILaunchRequest): Promise<ILaunch>;
   interrupt(id: string): Promise<void>;
   restart(id: string): Promise<void>;
+  /** Save the state and give the compute back; how far it is, the operation tells. */
+  pause(id: string): Promise<IOperation>;
+  resume(id: string): Promise<IOperation>;
+  /** Save the state, and go on with it in another environment. */
+  move(id: string, request: IMoveRequest): Promise<IOperation>;
+  /** Copy variables from one kernel to another; the kernels need not be runtimes. */
+  transfer(request: ITransferRequest): Promise<IOperation>;
+  /** How far something is that takes time. */
+  getOperation(id: string): Promise<IOperation>;
+  cancelOperation(id: string): Promise<IOperation>;
+  /** Asks any kernel of this server, after what it is running now. */
+  listVariables(id: string, signal?: AbortSignal): Promise<IVariables>;
   rename(id: string, name: string): Promise<void>;
   terminate(id: string): Promise<void>;
-  /** Set the whole reservation, from the start of the runtime; `null` for no end. */
-  setLease(id: string, lease_s: number | null): Promise<void>;
+  /** Change how long the reservation is, or what becomes of the runtime at its end. */
+  setLease(id: string, changes: ILeaseChanges): Promise<void>;
   /** What a launch can cost; `undefined` stands for the environment's own reservation. */
   estimate(environment: string, lease_s?: number | null): Promise<IEstimate>;
   /** Write an environment of the user's; it is there when the promise resolves. */
@@ -140,6 +191,10 @@ export namespace CommandIDs {
   export const launch = 'remote-kernels:launch';
   export const interrupt = 'remote-kernels:interrupt';
   export const restart = 'remote-kernels:restart';
+  export const pause = 'remote-kernels:pause';
+  export const resume = 'remote-kernels:resume';
+  export const move = 'remote-kernels:move';
+  export const transfer = 'remote-kernels:transfer';
   export const rename = 'remote-kernels:rename';
   export const terminate = 'remote-kernels:terminate';
   export const showLogs = 'remote-kernels:show-logs';
@@ -149,6 +204,13 @@ export namespace CommandIDs {
   export const editEnvironment = 'remote-kernels:edit-environment';
   export const duplicateEnvironment = 'remote-kernels:duplicate-environment';
   export const deleteEnvironment = 'remote-kernels:delete-environment';
+  export const takeSnapshot = 'remote-kernels:take-snapshot';
+  export const launchSnapshot = 'remote-kernels:launch-snapshot';
+  export const restoreSnapshot = 'remote-kernels:restore-snapshot';
+  export const labelSnapshot = 'remote-kernels:label-snapshot';
+  export const downloadSnapshot = 'remote-kernels:download-snapshot';
+  export const uploadSnapshot = 'remote-kernels:upload-snapshot';
+  export const deleteSnapshot = 'remote-kernels:delete-snapshot';
   export const createVolume = 'remote-kernels:create-volume';
   export const deleteVolume = 'remote-kernels:delete-volume';
 }

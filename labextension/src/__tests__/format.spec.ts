@@ -2,6 +2,7 @@ import type { IRuntime } from '../api';
 import {
   asSentences,
   describeBadge,
+  describeProgress,
   describeState,
   describeUsage,
   formatBytes,
@@ -78,5 +79,53 @@ describe('usage', () => {
       'Memory 100 / 400 MiB'
     ]);
     expect(memoryShare(runtime({ usage }))).toBe(0.25);
+  });
+});
+
+describe('the way back', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  const away = (next_try_at: string | null) =>
+    runtime({
+      reachability: {
+        state: 'unknown',
+        since: '2025-12-31T23:59:00Z',
+        attempt: 2,
+        next_try_at,
+        message: 'no route to host'
+      }
+    });
+
+  it('says why, and when it is tried next', () => {
+    const waiting = away('2026-01-01T00:00:03.200Z');
+    expect(describeState(waiting, trans).detail).toBe('No route to host.');
+    expect(describeProgress(waiting, now, trans)).toBe(
+      'trying again in 4 s (attempt 3)'
+    );
+  });
+
+  it('does not count below zero', () => {
+    const text = 'trying again (attempt 3)';
+    expect(describeProgress(away(null), now, trans)).toBe(text);
+    expect(describeProgress(away('2025-12-31T23:59:59Z'), now, trans)).toBe(
+      text
+    );
+  });
+
+  it('says how much of what was missed has come', () => {
+    const back = runtime({ replaying: { done: 12, total: 400 } });
+    expect(describeState(back, trans).kind).toBe('replaying');
+    expect(describeProgress(back, now, trans)).toBe('12 of 400');
+  });
+
+  it('says nothing about a runtime that is there', () => {
+    expect(describeProgress(runtime(), now, trans)).toBe('');
+    const gone = { ...away(null), phase: 'stopped' as const };
+    expect(describeProgress(gone, now, trans)).toBe('');
+  });
+
+  it('says why output waits', () => {
+    const full = runtime({ output_held: 'the disk is full' });
+    expect(describeState(full, trans).detail).toBe('The disk is full.');
+    expect(describeBadge(full, trans).detail).toBe('The disk is full.');
   });
 });

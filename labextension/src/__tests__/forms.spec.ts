@@ -12,9 +12,11 @@ import { RemoteKernelsError } from '../errors';
 import {
   describeChange,
   explainExtend,
+  leaseChanges,
   leaseFor,
   possibleModes,
-  startExtend
+  startExtend,
+  type IExtendValues
 } from '../extendForm';
 import { Form } from '../form';
 import { choicesOf, startValues } from '../launchForm';
@@ -41,6 +43,7 @@ describe('the environment editor', () => {
     credits_per_hour: 1.5,
     default_lease_s: 5400,
     max_lease_s: 86_400,
+    idle_pause_s: 1800,
     warm: 2,
     resources: { cpu: 4, memory_bytes: 400 * 2 ** 20, gpu: 1 },
     max_resources: { cpu: 8, memory_bytes: null, gpu: null },
@@ -61,6 +64,7 @@ describe('the environment editor', () => {
       credits_per_hour: 1.5,
       default_lease_s: 5400,
       max_lease_s: 86_400,
+      idle_pause_s: 1800,
       warm: 2,
       fork: true,
       resources: { cpu: 4, memory_bytes: 400 * 2 ** 20, gpu: 1 },
@@ -133,7 +137,11 @@ describe('the extension of a reservation', () => {
     expires_at: '2026-01-01T02:00:00Z',
     credits_per_hour: 4
   });
-  const by = { mode: 'by', time: { amount: '30', unit: 'minutes' } } as const;
+  const by = {
+    mode: 'by',
+    time: { amount: '30', unit: 'minutes' },
+    lease_policy: 'terminate'
+  } as const;
 
   it('is by an amount, to an amount, or without an end', () => {
     expect(leaseFor(by, runtime, NOW)).toBe(9000);
@@ -146,9 +154,23 @@ describe('the extension of a reservation', () => {
   it('has no end only where the environment allows it', () => {
     const modes = (max_lease_s: number | null): string[] =>
       possibleModes(runtime, makeEnvironment({ max_lease_s }));
-    expect(modes(null)).toEqual(['by', 'in', 'none']);
-    expect(modes(86_400)).toEqual(['by', 'in']);
+    expect(modes(null)).toEqual(['by', 'in', 'none', 'same']);
+    expect(modes(86_400)).toEqual(['by', 'in', 'same']);
     expect(possibleModes(makeRuntime(), undefined)).toEqual(['in']);
+  });
+
+  it('sends only what is to be another', () => {
+    const values = startExtend(runtime, undefined);
+    const send = (changes: Partial<IExtendValues>) =>
+      leaseChanges({ ...values, ...changes }, runtime, 0);
+    expect(send({ mode: 'same' })).toEqual({});
+    expect(send({ mode: 'same', lease_policy: 'pause' })).toEqual({
+      lease_policy: 'pause'
+    });
+    expect(send({ mode: 'none', lease_policy: 'pause' })).toEqual({
+      lease_s: null
+    });
+    expect(send({ mode: 'by' })).toEqual({ lease_s: 9000 });
   });
 
   it('starts with the usual amount', () => {

@@ -64,6 +64,7 @@ export function makeEnvironment(
     paused_credits_per_hour: 0,
     default_lease_s: null,
     max_lease_s: null,
+    idle_pause_s: null,
     lease_policy: 'terminate',
     silence_policy: 'terminate',
     example_notebook: null,
@@ -76,11 +77,16 @@ export function makeEnvironment(
   };
 }
 
+function fill(text: string, args: unknown[]): string {
+  return args.reduce<string>(
+    (result, arg, index) => result.replace(`%${index + 1}`, String(arg)),
+    text
+  );
+}
+
 /** Texts in English, with their arguments put in. */
 export const trans = {
-  __: (text: string, ...args: unknown[]) =>
-    args.reduce<string>(
-      (result, arg, index) => result.replace(`%${index + 1}`, String(arg)),
-      text
-    )
+  __: (text: string, ...args: unknown[]) => fill(text, args),
+  _n: (one: string, many: string, count: number, ...args: unknown[]) =>
+    fill(count === 1 ? one : many, [count, ...args])
 } as unknown as TranslationBundle;

@@ -1,16 +1,16 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
-import { MenuSvg, ReactWidget, UseSignal } from '@jupyterlab/ui-components';
-import type { CommandRegistry } from '@lumino/commands';
+import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { formatCountdown } from '../amounts';
 import type { ExecutionState, IRuntime } from '../api';
-import { describeBadge, formatTime } from '../format';
+import { asSentences, describeBadge, formatTime } from '../format';
 import { stateIcons, timeIcon, timeShortIcon } from '../icons';
 import { WARNINGS_S } from '../reservations';
 import { CommandIDs } from '../tokens';
 import type { IViewContext } from './common';
-import { useTimeLeft } from './countdown';
+import { useProgress, useTimeLeft } from './countdown';
+import { openMenu } from './menu';
 
 const KERNEL_PREFIX = 'remote-';
 
@@ -96,6 +96,12 @@ const MENU = [
   CommandIDs.restart,
   CommandIDs.showLogs,
   null,
+  CommandIDs.pause,
+  CommandIDs.resume,
+  CommandIDs.takeSnapshot,
+  CommandIDs.transfer,
+  CommandIDs.move,
+  null,
   CommandIDs.terminate
 ];
 
@@ -107,13 +113,17 @@ function Badge(props: {
   const { runtime } = props;
   const state = describeBadge(runtime, trans);
   const left = useTimeLeft(runtime, remoteKernels.clock);
+  const progress = useProgress(runtime, remoteKernels.clock, trans);
   const isShort = left !== null && left <= WARNINGS_S[0] * 1000;
   const StateIcon = stateIcons[state.kind].react;
   const TimeIcon = isShort ? timeShortIcon : timeIcon;
+  const ended =
+    state.kind === 'failed' ? remoteKernels.lastExit(runtime.id) : null;
   const isQueued = state.kind === 'queued';
   const title = [
     runtime.name,
     isQueued ? '' : state.detail,
+    ended ? asSentences(ended.message, ended.hint) : '',
     runtime.expires_at && left !== null
       ? trans.__('Ends at %1', formatTime(runtime.expires_at))
       : ''
@@ -129,12 +139,24 @@ function Badge(props: {
       title={title}
       aria-haspopup="menu"
       aria-label={trans.__('Remote kernel: %1', state.label)}
-      onClick={event => openMenu(commands, runtime, event.currentTarget)}
+      onClick={event =>
+        openMenu(
+          commands,
+          MENU,
+          { runtime_id: runtime.id },
+          event.currentTarget
+        )
+      }
     >
       <StateIcon tag="span" className="jp-RemoteKernels-icon" />
       <span className="jp-RemoteKernels-badgeState" aria-live="polite">
-        {state.label}
+        {progress ? `${state.label};` : state.label}
       </span>
+      {progress && (
+        <span className="jp-RemoteKernels-badgeProgress" aria-live="off">
+          {progress}
+        </span>
+      )}
       {left !== null && (
         <span className="jp-RemoteKernels-badgeTime">
           <TimeIcon.react tag="span" className="jp-RemoteKernels-icon" />
@@ -149,31 +171,4 @@ function Badge(props: {
       )}
     </button>
   );
-}
-
-/** Open the menu of the badge below it; the focus comes back when it is closed. */
-function openMenu(
-  commands: CommandRegistry,
-  runtime: IRuntime,
-  badge: HTMLElement
-): void {
-  const menu = new MenuSvg({ commands });
-  menu.addClass('jp-ThemedContainer');
-  for (const command of MENU) {
-    if (command === null) {
-      menu.addItem({ type: 'separator' });
-    } else if (commands.hasCommand(command)) {
-      menu.addItem({ command, args: { runtime_id: runtime.id } });
-    }
-  }
-  menu.aboutToClose.connect(() => {
-    // The toolbar sends a focus that comes from elsewhere to the item that had it last.
-    (document.activeElement as HTMLElement | null)?.blur();
-    badge.focus();
-  });
-  // Only after the command was found: an item that is chosen closes the menu first.
-  menu.aboutToClose.connect(() => requestAnimationFrame(() => menu.dispose()));
-  const { left, bottom } = badge.getBoundingClientRect();
-  menu.open(left, bottom);
-  menu.activateNextItem();
 }

@@ -1,4 +1,5 @@
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import {
   closeIcon,
   LabIcon,
@@ -161,11 +162,7 @@ function Warning(props: INoticeProps): React.JSX.Element {
       {...props}
       icon={timeShortIcon}
       level={String(reservations.warningOf(runtime.id))}
-      text={trans.__(
-        '%1: variables are lost at %2.',
-        runtime.name,
-        formatTime(runtime.expires_at ?? '')
-      )}
+      text={describeEnd(runtime, trans)}
       detail={
         <Countdown
           runtime={runtime}
@@ -189,6 +186,15 @@ function Warning(props: INoticeProps): React.JSX.Element {
           run={() => extend(step_s)}
         />
       ))}
+      {commands.hasCommand(CommandIDs.pause) && (
+        <TextButton
+          label={trans.__('Pause Now…')}
+          caption={trans.__('Save the variables and give the compute back')}
+          run={() =>
+            void commands.execute(CommandIDs.pause, { runtime_id: runtime.id })
+          }
+        />
+      )}
       <TextButton
         label={trans.__('Other…')}
         caption={trans.__('Choose another end of the reservation')}
@@ -196,6 +202,13 @@ function Warning(props: INoticeProps): React.JSX.Element {
       />
     </Notice>
   );
+}
+
+function describeEnd(runtime: IRuntime, trans: TranslationBundle): string {
+  const end = formatTime(runtime.expires_at ?? '');
+  return runtime.lease_policy === 'pause'
+    ? trans.__('%1: it is paused before %2.', runtime.name, end)
+    : trans.__('%1: variables are lost at %2.', runtime.name, end);
 }
 
 function EndNotice(props: INoticeProps): React.JSX.Element {

@@ -4,6 +4,7 @@ import * as React from 'react';
 import { countdownTickMs, formatCountdown } from '../amounts';
 import type { IRuntime } from '../api';
 import type { IClock } from '../clock';
+import { describeProgress, untilNextTryMs } from '../format';
 import { timeLeftMs } from '../reservations';
 
 /**
@@ -13,9 +14,26 @@ import { timeLeftMs } from '../reservations';
  * minutes once a second.
  */
 export function useTimeLeft(runtime: IRuntime, clock: IClock): number | null {
-  const [, tick] = React.useReducer((count: number) => count + 1, 0);
   const left = timeLeftMs(runtime, clock.now());
-  const wait = left === null ? null : countdownTickMs(left);
+  useTick(left === null ? null : countdownTickMs(left));
+  return left;
+}
+
+/** How far a runtime is on its way back, as text; counts by itself. Empty when it is there. */
+export function useProgress(
+  runtime: IRuntime,
+  clock: IClock,
+  trans: TranslationBundle
+): string {
+  const now = clock.now();
+  const wait = untilNextTryMs(runtime, now);
+  useTick(wait === null ? null : wait % 1000 || 1000);
+  return describeProgress(runtime, now, trans);
+}
+
+/** Draw anew after a time; `null` for never. */
+function useTick(wait: number | null): void {
+  const [, tick] = React.useReducer((count: number) => count + 1, 0);
   // Without dependencies: each drawing waits for its own next change.
   React.useEffect(() => {
     if (wait === null) {
@@ -24,7 +42,6 @@ export function useTimeLeft(runtime: IRuntime, clock: IClock): number | null {
     const timer = setTimeout(tick, Math.ceil(wait));
     return () => clearTimeout(timer);
   });
-  return left;
 }
 
 /** The time that is left, as text. Screen readers are told by the warnings, not by each tick. */

@@ -1,8 +1,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { IEnvironmentValues } from '../environmentForm';
+import type { LeasePolicy } from '../api';
+import type { DurationName, IEnvironmentValues } from '../environmentForm';
 import type { Form } from '../form';
+import { leasePolicies } from '../launchForm';
 import {
   Checkbox,
   DurationField,
@@ -78,7 +80,7 @@ export function EnvironmentFields(
 function TimeFields(props: IEnvironmentFieldsProps): React.JSX.Element {
   const { form, trans } = props;
   const duration = (
-    name: 'default_lease_s' | 'max_lease_s',
+    name: DurationName,
     label: string,
     hint: string
   ): React.JSX.Element => (
@@ -106,6 +108,11 @@ function TimeFields(props: IEnvironmentFieldsProps): React.JSX.Element {
           trans.__('Empty: no limit.')
         )}
       </div>
+      {duration(
+        'idle_pause_s',
+        trans.__('Pause when idle for'),
+        trans.__('Empty: never.')
+      )}
       <div className="jp-RemoteKernels-columns">
         <Text
           {...props}
@@ -120,6 +127,14 @@ function TimeFields(props: IEnvironmentFieldsProps): React.JSX.Element {
           isNumber
         />
       </div>
+      <SelectField
+        name="lease_policy"
+        label={trans.__('When the reservation is over')}
+        problems={form.problems}
+        value={form.values.lease_policy}
+        options={leasePolicies(trans)}
+        onChange={value => form.update({ lease_policy: value as LeasePolicy })}
+      />
       <SelectField
         name="silence_policy"
         label={trans.__('When nobody has been heard of for long')}

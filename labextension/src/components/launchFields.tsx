@@ -2,33 +2,22 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { formatDuration, formatNumber } from '../amounts';
-import type { IEnvironment, IEstimate, IVolume } from '../api';
-import { RemoteKernelsError } from '../errors';
+import { formatNumber } from '../amounts';
+import type { IEnvironment, IVolume, LeasePolicy } from '../api';
 import type { Form } from '../form';
-import { asSentences, describeResources, formatBytes } from '../format';
+import { describeResources, formatBytes } from '../format';
 import {
-  canHaveNoEnd,
-  describeEstimate,
-  leaseOf,
+  leasePolicies,
   mostAllowed,
   possibleOpenings,
   type ILaunchValues,
   type IOpenings,
   type Opening
 } from '../launchForm';
+import { describeSnapshot } from '../snapshotTexts';
 import type { IRemoteKernels } from '../tokens';
-import {
-  Checkbox,
-  DurationField,
-  Field,
-  Group,
-  SelectField,
-  TextField
-} from './fields';
-
-/** Typing is over after this long; only then is the server asked what it would cost. */
-const ESTIMATE_AFTER_MS = 200;
+import { Checkbox, Field, Group, SelectField, TextField } from './fields';
+import { LeaseField } from './leaseField';
 
 /** The volume of a launch that asks for storage and names none. */
 const DEFAULT_VOLUME = 'persistent';
@@ -51,10 +40,11 @@ export function LaunchFields(props: ILaunchFieldsProps): React.JSX.Element {
   const { remoteKernels, form, trans } = props;
   const { values, problems } = form;
   const environment = remoteKernels.findEnvironment(values.environment);
-  const choose = (name: string): void => {
-    const chosen = remoteKernels.findEnvironment(name);
+  const choose = (environmentName: string): void => {
+    const chosen = remoteKernels.findEnvironment(environmentName);
     if (chosen) {
-      form.update({ ...props.startValues(chosen), name: values.name });
+      const { name, snapshot } = values;
+      form.update({ ...props.startValues(chosen), name, snapshot });
     }
   };
   return (
@@ -99,7 +89,9 @@ function Fields(props: FieldsProps): React.JSX.Element {
   return (
     <>
       <LeaseField {...props} />
+      <PolicyField {...props} />
       <StorageField {...props} />
+      <SnapshotField {...props} />
       <SelectField
         name="opening"
         label={trans.__('Open')}
@@ -120,7 +112,8 @@ function Fields(props: FieldsProps): React.JSX.Element {
   );
 }
 
-function About(props: {
+/** What an environment is for, where it runs, and what it gives. */
+export function About(props: {
   environment: IEnvironment;
   trans: TranslationBundle;
 }): React.JSX.Element {
@@ -141,101 +134,64 @@ function About(props: {
   );
 }
 
-function LeaseField(props: FieldsProps): React.JSX.Element {
-  const { form, trans, environment } = props;
-  const { values, problems } = form;
-  const longest = environment.max_lease_s;
-  return (
-    <DurationField
-      name="lease"
-      label={trans.__('Time reservation')}
-      problems={problems}
-      value={values.lease}
-      disabled={!values.hasEnd}
-      trans={trans}
-      onChange={lease => form.update({ lease })}
-      hint={
-        <>
-          <Cost {...props} />
-          {longest !== null && (
-            <div>{trans.__('At most %1.', formatDuration(longest, trans))}</div>
-          )}
-        </>
-      }
-    >
-      {canHaveNoEnd(environment) && (
-        <Checkbox
-          name="noEnd"
-          label={trans.__('No end')}
-          checked={!values.hasEnd}
-          onChange={noEnd =>
-            form.update({ hasEnd: !noEnd, lease: values.lease })
-          }
-        />
-      )}
-    </DurationField>
-  );
+function PolicyField(props: FieldsProps): React.JSX.Element | null {
+  const { form, trans } = props;
+  // What has no end needs no rule for it.
+  return form.values.hasEnd ? (
+    <SelectField
+      name="lease_policy"
+      label={trans.__('When the reservation is over')}
+      problems={form.problems}
+      value={form.values.lease_policy}
+      options={leasePolicies(trans)}
+      onChange={value => form.update({ lease_policy: value as LeasePolicy })}
+    />
+  ) : null;
 }
 
-function Cost(props: FieldsProps): React.JSX.Element {
-  const { form, trans, environment, remoteKernels } = props;
-  const lease_s = leaseOf(form.values);
-  const [estimate, error] = useEstimate(
-    remoteKernels,
-    environment.name,
-    lease_s
-  );
-  const problem = estimate?.problem;
-  // The line is always there, so that nothing moves when the answer comes.
+/** Offered where there is one: most launches begin with nothing. */
+function SnapshotField(props: FieldsProps): React.JSX.Element {
+  const { remoteKernels, form, trans } = props;
+  const { snapshots } = remoteKernels;
+  React.useEffect(() => void snapshots.refresh(), [snapshots]);
   return (
-    <div className="jp-RemoteKernels-cost" aria-live="polite">
-      {estimate ? describeEstimate(estimate, lease_s, trans) : '\u00a0'}
-      {problem && (
-        <div className="jp-RemoteKernels-fieldError">
-          {asSentences(problem.detail || problem.title, problem.hint)}
-        </div>
-      )}
-      {error && <div>{asSentences(error.message)}</div>}
-    </div>
+    <UseSignal signal={snapshots.changed}>
+      {() => {
+        const usable = (snapshots.value ?? []).filter(
+          ({ id, problem }) => !problem || id === form.values.snapshot
+        );
+        if (usable.length === 0) {
+          return null;
+        }
+        const chosen = usable.find(({ id }) => id === form.values.snapshot);
+        return (
+          <SelectField
+            name="snapshot"
+            label={trans.__('Start with')}
+            problems={form.problems}
+            value={form.values.snapshot}
+            options={[
+              { value: '', label: trans.__('No variables') },
+              ...usable.map(snapshot => ({
+                value: snapshot.id,
+                label: describeSnapshot(snapshot, remoteKernels, trans)
+              }))
+            ]}
+            onChange={snapshot => form.update({ snapshot })}
+            hint={
+              chosen &&
+              trans._n(
+                'One variable, %2.',
+                '%1 variables, %2.',
+                chosen.carried,
+                formatBytes(chosen.total_bytes)
+              )
+            }
+          />
+        );
+      }}
+    </UseSignal>
   );
-}
-
-/** What a launch would cost; `null` until the server has said so. */
-export function useEstimate(
-  remoteKernels: IRemoteKernels,
-  environment: string,
-  lease_s: number | null | undefined
-): [IEstimate | null, RemoteKernelsError | null] {
-  const [estimate, setEstimate] = React.useState<IEstimate | null>(null);
-  const [error, setError] = React.useState<RemoteKernelsError | null>(null);
-  React.useEffect(() => {
-    let isCurrent = true;
-    const ask = async (): Promise<void> => {
-      let found: IEstimate | null = null;
-      let problem: RemoteKernelsError | null = null;
-      try {
-        found = await remoteKernels.estimate(environment, lease_s);
-      } catch (reason) {
-        problem = RemoteKernelsError.from(reason);
-      }
-      if (isCurrent) {
-        setEstimate(found);
-        setError(problem);
-      }
-    };
-    const isReadable = lease_s === null || !!lease_s;
-    const timer = isReadable
-      ? setTimeout(() => void ask(), ESTIMATE_AFTER_MS)
-      : undefined;
-    if (!isReadable) {
-      setEstimate(null);
-    }
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-    };
-  }, [remoteKernels, environment, lease_s]);
-  return [estimate, error];
 }
 
 function StorageField(props: FieldsProps): React.JSX.Element {

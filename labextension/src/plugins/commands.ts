@@ -23,7 +23,13 @@ import { isComing, isLive, isRestartable, isTerminable } from '../format';
 import { renameIcon, terminateIcon } from '../icons';
 import { explain } from '../launch';
 import { isReservationOver } from '../reservations';
-import { resolveRuntime, RUNTIME_ARGS, type IRuntimeSources } from '../resolve';
+import {
+  resolveRuntime,
+  resolveRuntimes,
+  RUNTIME_ARGS,
+  RUNTIMES_ARGS,
+  type IRuntimeSources
+} from '../resolve';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 const PLUGIN_ID = 'jupyter-remote-kernels:commands';
@@ -55,6 +61,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       trans
     };
     addRuntimeCommands(context);
+    addTerminate(context);
     addOpenNotebook(context);
     addGeneralCommands(context);
     remoteKernels.changed.connect(() => {
@@ -157,18 +164,40 @@ function addRuntimeCommands(context: ICommandContext): void {
       }
     }
   });
-  addRuntimeCommand(context, CommandIDs.terminate, {
+}
+
+function addTerminate(context: ICommandContext): void {
+  const { app, remoteKernels, trans } = context;
+  app.commands.addCommand(CommandIDs.terminate, {
     label: trans.__('Terminate Runtime…'),
     caption: trans.__('Shut down the kernel and give its compute back'),
     icon: terminateIcon,
-    failure: trans.__('The runtime could not be terminated'),
-    isEnabled: isTerminable,
-    run: async runtime => {
-      if (await confirmTerminate(runtime, trans)) {
-        await remoteKernels.terminate(runtime.id);
-        // The documents that used it learn of it now and not at JupyterLab's next look.
-        await context.app.serviceManager.sessions.refreshRunning();
+    isEnabled: args => resolveRuntimes(context, args).some(isTerminable),
+    describedBy: { args: { type: 'object', properties: RUNTIMES_ARGS } },
+    execute: async args => {
+      const runtimes = resolveRuntimes(context, args).filter(isTerminable);
+      if (
+        runtimes.length === 0 ||
+        !(await confirmTerminate(runtimes, remoteKernels, trans))
+      ) {
+        return;
       }
+      const ended = await Promise.allSettled(
+        runtimes.map(({ id }) => remoteKernels.terminate(id))
+      );
+      ended.forEach((outcome, index) => {
+        if (outcome.status === 'rejected') {
+          const what = trans.__(
+            '%1 could not be terminated',
+            runtimes[index].name
+          );
+          Notification.error(explain(what, outcome.reason), {
+            autoClose: false
+          });
+        }
+      });
+      // The documents that used them learn of it now and not at JupyterLab's next look.
+      await app.serviceManager.sessions.refreshRunning();
     }
   });
 }

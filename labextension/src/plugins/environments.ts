@@ -2,15 +2,13 @@ import type {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import {
   ITranslator,
   nullTranslator,
   type TranslationBundle
 } from '@jupyterlab/translation';
 import { addIcon, deleteIcon, editIcon } from '@jupyterlab/ui-components';
-import type { LabIcon } from '@jupyterlab/ui-components';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IEnvironment } from '../api';
 import { EnvironmentsView } from '../components/environments';
@@ -21,8 +19,8 @@ import {
   editEnvironment
 } from '../environmentDialog';
 import { copyIcon } from '../icons';
-import { explain } from '../launch';
 import { IKernelsPanel } from '../panel';
+import { addRowCommand, type IRowKind } from '../rowCommands';
 import { CommandIDs, IRemoteKernels, TRANSLATION_DOMAIN } from '../tokens';
 
 interface IContext {
@@ -78,88 +76,38 @@ export const environmentsPlugin: JupyterFrontEndPlugin<void> = {
 };
 
 function addRowCommands(context: IContext): void {
-  const { remoteKernels, trans } = context;
-  addRowCommand(context, CommandIDs.editEnvironment, {
+  const { app, remoteKernels, trans } = context;
+  const rows: IRowKind<IEnvironment> = {
+    app,
+    key: 'environment',
+    description: 'Which environment.',
+    find: wanted => remoteKernels.findEnvironment(String(wanted)),
+    describeFailure: ({ display_name }) =>
+      trans.__('%1 was not changed', display_name)
+  };
+  addRowCommand(rows, CommandIDs.editEnvironment, {
     label: trans.__('Edit Environment…'),
     icon: editIcon,
     // The admin's environments are in the admin's files.
-    isVisible: environment => environment.kind === 'user',
+    isHidden: true,
+    isPossible: ({ kind }) => kind === 'user',
     run: environment => editEnvironment(context, environment)
   });
-  addRowCommand(context, CommandIDs.duplicateEnvironment, {
+  addRowCommand(rows, CommandIDs.duplicateEnvironment, {
     label: trans.__('Duplicate Environment…'),
     icon: copyIcon,
-    isVisible: () => true,
+    isHidden: true,
+    isPossible: () => true,
     run: environment => duplicateEnvironment(context, environment)
   });
-  addRowCommand(context, CommandIDs.deleteEnvironment, {
+  addRowCommand(rows, CommandIDs.deleteEnvironment, {
     label: trans.__('Delete Environment…'),
     icon: deleteIcon,
-    isVisible: environment => environment.kind === 'user',
+    isHidden: true,
+    isPossible: ({ kind }) => kind === 'user',
     run: async environment => {
       if (await confirmDeleteEnvironment(context, environment)) {
         await remoteKernels.deleteEnvironment(environment.name);
-      }
-    }
-  });
-}
-
-/** Add a command about one environment; an error becomes a notification. */
-function addRowCommand(
-  context: IContext,
-  id: string,
-  options: {
-    label: string;
-    icon: LabIcon;
-    isVisible: (environment: IEnvironment) => boolean;
-    run: (environment: IEnvironment) => Promise<void>;
-  }
-): void {
-  const { label, icon, isVisible, run } = options;
-  const find = (args: ReadonlyPartialJSONObject): IEnvironment | undefined => {
-    const name = args.fromContextMenu
-      ? context.app.contextMenuHitTest(node => !!node.dataset.environment)
-          ?.dataset.environment
-      : args.environment;
-    return context.remoteKernels.findEnvironment(String(name));
-  };
-  const isPossible = (args: ReadonlyPartialJSONObject): boolean => {
-    const environment = find(args);
-    return !!environment && isVisible(environment);
-  };
-  context.app.commands.addCommand(id, {
-    label,
-    icon,
-    isVisible: isPossible,
-    isEnabled: isPossible,
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: {
-          environment: { type: 'string', description: 'Which environment.' },
-          fromContextMenu: {
-            type: 'boolean',
-            description: 'Take the row on which the context menu was opened.'
-          }
-        }
-      }
-    },
-    execute: async args => {
-      const environment = find(args);
-      if (!environment) {
-        return;
-      }
-      try {
-        await run(environment);
-      } catch (error) {
-        const { trans } = context;
-        Notification.error(
-          explain(
-            trans.__('%1 was not changed', environment.display_name),
-            error
-          ),
-          { autoClose: false }
-        );
       }
     }
   });

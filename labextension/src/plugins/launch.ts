@@ -25,6 +25,10 @@ const ARGS = {
     description: 'Which environment is chosen first.'
   },
   name: { type: 'string', description: 'The name of the runtime.' },
+  snapshot: {
+    type: 'string',
+    description: 'The snapshot whose variables it begins with.'
+  },
   cwd: {
     type: 'string',
     description: 'The folder in which the kernel starts.'
@@ -111,6 +115,7 @@ async function launch(
     environment:
       row?.dataset.environment ?? (args.environment as string | undefined),
     name: args.name as string | undefined,
+    snapshot: args.snapshot as string | undefined,
     isForCurrent: !!args.forCurrent,
     current: notebook && {
       name: notebook.title.label,

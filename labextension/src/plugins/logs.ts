@@ -78,14 +78,21 @@ export const logsPlugin: JupyterFrontEndPlugin<void> = {
     const sources = { app, remoteKernels, notebooks };
 
     commands.addCommand(CommandIDs.showLogs, {
-      label: trans.__('Show Log'),
+      label: args =>
+        args.isKernelMenu ? trans.__('Kernel Logs') : trans.__('Show Log'),
       caption: trans.__('Show what the kernel and its engine have written'),
       icon: logIcon,
       isEnabled: args => !!args.runtime_id || !!resolveRuntime(sources, args),
       describedBy: {
         args: {
           type: 'object',
-          properties: { ...RUNTIME_ARGS }
+          properties: {
+            ...RUNTIME_ARGS,
+            isKernelMenu: {
+              type: 'boolean',
+              description: 'Whether the label is for a menu about kernels.'
+            }
+          }
         }
       },
       execute: async args => {

@@ -97,7 +97,17 @@ function takeEvent(model: RemoteKernels, event: Event.Emission): void {
     model.volumes.invalidate();
     return;
   }
+  if (action === 'snapshots') {
+    model.snapshots.invalidate();
+    return;
+  }
   if (typeof runtime_id !== 'string' || !runtime_id) {
+    return;
+  }
+  const isOfOperation = action === 'operation' || action === 'progress';
+  if (isOfOperation && !model.find(runtime_id)) {
+    // Variables go to ordinary kernels, too: there is no runtime to read.
+    model.announce();
     return;
   }
   if (typeof warning_s === 'number') {
@@ -105,6 +115,8 @@ function takeEvent(model: RemoteKernels, event: Event.Emission): void {
   }
   if (action === 'phase' || action === 'lease') {
     model.usage.invalidate();
+    // A pause takes one, and what nobody needs any more goes.
+    model.snapshots.invalidate();
   }
   model.invalidate(runtime_id);
 }

@@ -70,7 +70,7 @@ export const reservationsPlugin: JupyterFrontEndPlugin<IReservations> = {
         }
         try {
           const lease_s = (runtime.lease_s ?? 0) + args.by_s;
-          await remoteKernels.setLease(runtime.id, lease_s);
+          await remoteKernels.setLease(runtime.id, { lease_s });
         } catch (error) {
           Notification.error(
             explain(trans.__('The reservation was not extended'), error),

@@ -98,6 +98,14 @@ function warn(
             callback: () => extend({ by_s: usual_s })
           }
         ];
+  if (commands.hasCommand(CommandIDs.pause)) {
+    actions.push({
+      label: trans.__('Pause Now…'),
+      caption: trans.__('Save the variables and give the compute back'),
+      callback: () =>
+        void commands.execute(CommandIDs.pause, { runtime_id: runtime.id })
+    });
+  }
   actions.push({
     label: trans.__('Other…'),
     caption: trans.__('Choose another end of the reservation'),
@@ -107,13 +115,29 @@ function warn(
   // A timer may be a little late; only who comes late to the page is told another number.
   const said_s = warning_s - left_s < 5 ? warning_s : left_s;
   return Notification.emit(
-    trans.__(
-      '%1 ends in %2. Its variables are lost at %3.',
-      runtime.name,
-      formatDuration(said_s, trans),
-      formatTime(runtime.expires_at ?? '')
-    ),
+    describeEnd(runtime, formatDuration(said_s, trans), trans),
     'warning',
     { autoClose: false, actions }
   );
+}
+
+function describeEnd(
+  runtime: IRuntime,
+  left: string,
+  trans: TranslationBundle
+): string {
+  const end = formatTime(runtime.expires_at ?? '');
+  return runtime.lease_policy === 'pause'
+    ? trans.__(
+        'The reservation of %1 ends in %2. It is paused before %3.',
+        runtime.name,
+        left,
+        end
+      )
+    : trans.__(
+        '%1 ends in %2. Its variables are lost at %3.',
+        runtime.name,
+        left,
+        end
+      );
 }
