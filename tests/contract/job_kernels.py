@@ -101,7 +101,7 @@ class JobKernel:
         until(lambda: path.exists() and path.read_text().endswith("}"))
         self.client = BlockingKernelClient(connection_file=str(path))
         self.client.load_connection_file()
-        self.client.start_channels()
+        self.client.start_channels(hb=False)
         self.client.wait_for_ready(timeout=LIMIT_S)
         return self
 

@@ -11,6 +11,9 @@ from jupyter_remote_kernels.control.plane import ControlPlane
 from jupyter_remote_kernels.link.bridge import Address, Keys
 from jupyter_remote_kernels.model.environments import Environment
 from jupyter_remote_kernels.model.records import KernelCommand
+from jupyter_remote_kernels.testing.doubles import installed
+from tests.engines.fixtures import *  # noqa: F403 - fixtures are found by their names
+from tests.faults.relay import RelayProvider
 from tests.faults.support import TINY, Handle, Home
 
 
@@ -36,6 +39,18 @@ def plane(home, settings, monkeypatch):
     made = ControlPlane(home.state, settings)
     yield made
     made.close()
+
+
+@pytest.fixture
+def relay(plane):
+    """An engine whose network and whose words a test controls."""
+    made = RelayProvider()
+    with installed(made):
+        yield made
+        # While it can still be found: stopping a job takes its provider.
+        for driver in list(plane.services.drivers.values()):
+            plane.submit(driver.stop()).result(20)
+        plane.submit(made.close()).result(20)
 
 
 @pytest.fixture

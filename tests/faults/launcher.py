@@ -2,6 +2,8 @@
 
 ``launch POINT`` starts a kernel as any user of jupyter_client does, and is killed at the point.
 ``again`` is the next start over the same directories: it cleans up and ends.
+``server POINT`` is a Jupyter server that dies at a point of its takeover, of its end, or of a pause
+or resume. The second time that a runtime comes into a phase is another point than the first.
 """
 
 from __future__ import annotations
@@ -10,13 +12,17 @@ import functools
 import os
 import signal
 import sys
+from collections import Counter
 from typing import Any
 
 from jupyter_remote_kernels.control import job
 from jupyter_remote_kernels.control.launch import ControlSettings
+from jupyter_remote_kernels.control.ledger import Ledger
 from jupyter_remote_kernels.control.plane import control_plane
 from jupyter_remote_kernels.control.registry import Registry
 from jupyter_remote_kernels.jupyter.paths import state_directory
+from jupyter_remote_kernels.jupyter.reattachment import ReattachmentMixin
+from jupyter_remote_kernels.snapshots.file_store import FileStore
 from jupyter_remote_kernels.testing.doubles import FailingProvider
 
 
@@ -32,14 +38,20 @@ def say(*words: object):
 def kill_at(point):
     """Die right before or right after the step that the point names."""
     step, _, side = point.partition(":")
-    committed = {"checkpoints": 0}
+    committed = Counter()
 
     def name_of(fields):
         if "phase" in fields:
-            return fields["phase"].value
+            phase = fields["phase"].value
+            committed[phase] += 1
+            return phase if committed[phase] == 1 else f"{phase}{committed[phase]}"
         if fields.get("checkpoint") is not None:
-            committed["checkpoints"] += 1
-            return f"checkpoint{committed['checkpoints']}"
+            committed["checkpoint"] += 1
+            return f"checkpoint{committed['checkpoint']}"
+        if fields.get("snapshot_id") is not None:
+            return "saved"
+        if "owner" in fields:
+            return "release"
         return None
 
     def guard(owner, method, name):
@@ -61,6 +73,9 @@ def kill_at(point):
     guard(Registry, "claim", lambda fields: "claim")
     guard(Registry, "update", name_of)
     guard(job, "remove_directory", lambda fields: "removal")
+    guard(Ledger, "open", lambda fields: "charge")
+    guard(FileStore, "_put", lambda fields: "manifest")
+    guard(ReattachmentMixin, "_attach_runtime", lambda fields: "attach")
     if point == "stop:after":
         real_stop = FailingProvider.stop
 
@@ -105,6 +120,13 @@ def launch(kernel_name):
         raise RuntimeError("told to")
 
 
+def serve():
+    """Be a Jupyter server, with the settings that its user has written."""
+    from jupyter_server.serverapp import ServerApp
+
+    ServerApp.launch_instance(argv=[])
+
+
 def start_again():
     """Take over what is left, as the start of any process does."""
     plane = control_plane(state_directory())
@@ -119,6 +141,10 @@ def main():
     if mode == "again":
         kill_at(os.environ.get("TEST_KILL_AT", "never"))
         start_again()
+        return
+    if mode == "server":
+        kill_at(rest[0])
+        serve()
         return
     point, kernel_name = rest
     kill_at(point)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -51,6 +52,7 @@ class Home:
         self.runtimes = self.state / "runtimes"
         for path in (self.data, self.temporary):
             path.mkdir(parents=True)
+        self.use_other_port()
         self.environ = {
             **os.environ,
             "HOME": str(folder),
@@ -63,6 +65,22 @@ class Home:
                 [str(write_entry_points(folder / "points")), *sys.path[:1], os.getcwd()]
             ),
         }
+
+    def use_other_port(self):
+        """Give servers from now on another place; those of one port succeed each other."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def end_left(self):
+        """End what servers have left running, as their user does without one."""
+        subprocess.run(
+            [sys.executable, "-m", "jupyter_remote_kernels.cli.app", "terminate", "--all"],
+            env=self.environ,
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
 
     def add_kernelspec(self, name, argv=TINY, provider="failing", options=None):
         """Write a kernelspec whose kernel is a runtime."""
@@ -131,6 +149,10 @@ class Home:
         with closing(Registry(self.state / "registry.sqlite3")) as registry:
             return registry.ledger.list()
 
+    def server_log(self):
+        """Return what its Jupyter servers have written on their consoles."""
+        return (self.folder / "server.log").read_text()
+
     def processes(self):
         """Return the living processes of all runtimes, by their mark."""
         return labelled_processes(self.data)
@@ -172,7 +194,7 @@ class Handle:
         self.driver = driver
         self.client = BlockingKernelClient()
         self.client.load_connection_info(driver.bridge.connection)
-        self.client.start_channels()
+        self.client.start_channels(hb=False)
 
     def on(self, work, timeout_s=LIMIT_S):
         """Run a coroutine on the control plane's loop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -13,8 +13,8 @@ import pytest
 from jupyter_remote_kernels.control.registry import Registry
 from jupyter_remote_kernels.model.phases import FINAL_PHASES
 from jupyter_remote_kernels.providers.processes import LABEL_VARIABLE
+from tests.faults.jupyter_server_process import execute, serving, wait_for_output
 from tests.faults.support import wait_until
-from tests.faults.test_killed_server import execute, serving, wait_for_output
 
 WARM = {"python": {"warm": 2}}
 COLD = {"python": {}}
@@ -31,12 +31,12 @@ def is_full(home):
 
 
 def clean_up(home):
-    """Start a server that keeps nothing warm, and wait until nothing is left."""
-    with serving(home, environments=COLD) as server:
-        wait_until(lambda: not home.processes() and not list_warm(home))
-        wait_until(lambda: all(item.phase in FINAL_PHASES for item in home.records()))
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(timeout=30)
+    """Start a server that keeps nothing warm, and end it; nothing may be left."""
+    with serving(home, environments=COLD, on_server_stop="terminate") as server:
+        wait_until(lambda: not list_warm(home))
+        server.end()
+    assert not home.processes()
+    assert all(item.phase in FINAL_PHASES for item in home.records())
 
 
 def test_next_server_ends_what_a_killed_one_kept_warm(home):
@@ -76,11 +76,21 @@ def test_they_end_by_themselves_without_their_server(home):
     clean_up(home)
 
 
+def count_unlabelled(server):
+    """Return how many processes below a server are of no job: its nurseries."""
+    count = 0
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            count += LABEL_VARIABLE not in process.environ()
+    return count
+
+
 def test_a_stopping_server_ends_them_and_its_nursery(home):
     with serving(home, environments=WARM) as server:
         wait_until(lambda: is_full(home))
+        # What is about to become something else has no label yet.
+        wait_until(lambda: count_unlabelled(server) == 1)
         below = psutil.Process(server.process.pid).children(recursive=True)
-        assert sum(LABEL_VARIABLE not in each.environ() for each in below) == 1
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=30)
     _, alive = psutil.wait_procs(below, timeout=10)

@@ -11,27 +11,13 @@ import psutil
 import pytest
 
 from jupyter_remote_kernels.control.launch import ControlSettings
-from jupyter_remote_kernels.errors import LaunchFailed, LinkUnavailable
+from jupyter_remote_kernels.errors import LaunchFailed
 from jupyter_remote_kernels.model.phases import Phase
 from jupyter_remote_kernels.providers.base import JobState, JobStatus
-from jupyter_remote_kernels.testing.doubles import installed
-from tests.faults.relay import RelayProvider
 from tests.faults.support import TINY
 
 # Missing, when the agent ended in the very moment in which its engine was asked about it.
 KILLED = ("job_failed", "job_missing")
-
-
-@pytest.fixture
-def relay(plane):
-    """An engine whose network and whose words a test controls."""
-    made = RelayProvider()
-    with installed(made):
-        yield made
-        # While it can still be found: stopping a job takes its provider.
-        for driver in list(plane.services.drivers.values()):
-            plane.submit(driver.stop()).result(20)
-        plane.submit(made.close()).result(20)
 
 
 @pytest.fixture
@@ -198,7 +184,7 @@ def test_cut_connection_is_unreachable_and_not_dead(runtime, plane, set_network)
     assert runtime.driver.exit_code is None
     set_network("open")
     runtime.until(is_reachable)
-    assert told.count("reachability") == 2
+    assert told.count("reachability") >= 2  # again at each attempt
     # The kernel has not noticed anything.
     assert runtime.execute("second") == 2
 
@@ -223,9 +209,7 @@ def test_interrupt_during_a_cut_aborts_what_is_held(runtime, set_network):
     runtime.until(is_unreachable)
     msg_id = runtime.send("never")
     assert runtime.next_state(msg_id) == "busy"
-    # Whether a cell runs over there is unknown, so the user hears that it was not interrupted.
-    with pytest.raises(LinkUnavailable):
-        runtime.on(runtime.driver.kernel.interrupt())
+    runtime.on(runtime.driver.kernel.interrupt())
     reply, _ = runtime.outcome(msg_id)
     assert reply["status"] == "aborted"
     set_network("open")
@@ -284,7 +268,9 @@ def test_terminate_while_the_agent_does_not_answer(launch, relay, set_network):
 
 def listening_ports(relay):
     return {
-        socket.getsockname()[1] for network in relay._networks for socket in network._server.sockets
+        socket.getsockname()[1]
+        for network in relay._networks.values()
+        for socket in network._server.sockets
     }
 
 

@@ -176,7 +176,7 @@ def test_nothing_grows_over_many_runtimes(home, plane, launch):
         assert min(counts[15:]) <= min(counts[5:10]), counts
     assert plane.services.drivers == {}
     assert not plane.services._waiters
-    expected = {"sweep", "poll local", "registry", "mark the ledger"}
+    expected = {"sweep", "poll local", "registry", "mark the ledger", "look for idle runtimes"}
     assert plane.submit(_tasks(plane)).result(LIMIT_S) <= expected
 
 

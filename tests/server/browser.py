@@ -100,8 +100,8 @@ class Browser:
         )
         return reply["content"]
 
-    async def begin(self, code: str, **content: Any) -> str:
-        """Send a cell; returns the request's id."""
+    async def begin(self, code: str, cell_id: str | None = None, **content: Any) -> str:
+        """Send a cell, of a notebook when it has an id; returns the request's id."""
         request = {
             "code": code,
             "silent": False,
@@ -111,7 +111,8 @@ class Browser:
             "stop_on_error": True,
             **content,
         }
-        return await self.send("shell", "execute_request", request)
+        metadata = {"cellId": cell_id} if cell_id else {}
+        return await self.send("shell", "execute_request", request, metadata=metadata)
 
     async def finish(self, msg_id: str) -> Outcome:
         """Read until a cell has both its reply and its last ``idle``."""

@@ -59,7 +59,12 @@ def providers():
 def jp_server_config(environments, server_settings):
     config = {
         "ServerApp": {"jpserver_extensions": {"jupyter_remote_kernels": True}},
-        "RemoteKernels": {"environments": environments, "stop_grace_s": 1.0},
+        "RemoteKernels": {
+            "environments": environments,
+            "stop_grace_s": 1.0,
+            # No test's kernel may go on after it; a test of that says otherwise.
+            "on_server_stop": "terminate",
+        },
     }
     for section, values in server_settings.items():
         config.setdefault(section, {}).update(values)

@@ -7,6 +7,7 @@ import re
 import sys
 
 from tornado.httpclient import AsyncHTTPClient
+from tornado.simple_httpclient import HTTPStreamClosedError
 
 from tests.server.api import Api
 
@@ -34,7 +35,8 @@ class ServerProcess:
         """Tell whether it can be asked already."""
         try:
             return await self.api.fetch("GET", "/api/status")
-        except ConnectionRefusedError:
+        except (ConnectionError, HTTPStreamClosedError):
+            # Before it listens for good, it tries the port and closes it again.
             return None
 
     def keep_reading(self):
@@ -60,6 +62,7 @@ async def start_process(root_dir, *arguments):
         *("--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={TOKEN}"),
         "--ServerApp.jpserver_extensions=jupyter_remote_kernels=True",
         f"--ServerApp.root_dir={root_dir}",
+        "--RemoteKernels.on_server_stop=terminate",
         *arguments,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -128,13 +128,13 @@ async def test_what_is_no_reservation(api, lease_s):
     assert (reply.status, reply.reason) == (400, "invalid_input")
 
 
-async def test_unreachable_agent_changes_nothing(api, launch, plane):
+async def test_unreachable_agent_changes_nothing(api, launch, plane, monkeypatch):
     runtime_id = await launch(lease_s=60)
     driver = plane.find(runtime_id)
     before = driver.record
-    url, driver.link.client._url = driver.link.client._url, "http://127.0.0.1:9"
-    reply = await api("PATCH", f"/runtimes/{runtime_id}", {"lease_s": 120})
-    driver.link.client._url = url
+    with monkeypatch.context() as nobody_listens:
+        nobody_listens.setattr(driver.link.client, "_url", lambda: "http://127.0.0.1:9")
+        reply = await api("PATCH", f"/runtimes/{runtime_id}", {"lease_s": 120})
     assert (reply.status, reply.reason) == (503, "link_unavailable")
     assert (driver.record.lease_s, driver.record.expires_s) == (60, before.expires_s)
 

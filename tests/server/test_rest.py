@@ -65,7 +65,9 @@ class TestLife:
         runtime = (await api("GET", f"/runtimes/{runtime_id}")).body
         assert (runtime["name"], runtime["tag"]) == ("My runtime", "one")
         assert (runtime["phase"], runtime["target"]) == ("running", "running")
-        assert runtime["reachability"] == {"state": "ok", "since": None}
+        assert runtime["reachability"]["state"] == "ok"
+        assert runtime["replaying"] is None
+        assert runtime["output_held"] is None
         assert runtime["execution_state"] == "idle"
         assert runtime["created_at"] < runtime["started_at"]
         assert runtime["exit"] is None

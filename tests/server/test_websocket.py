@@ -98,6 +98,28 @@ async def test_input(launch, open_browser, protocol):
     assert (await browser.finish(cell)).text == "Hello Ada\n"
 
 
+async def test_question_comes_after_what_was_put_out_before_it(launch, open_browser):
+    browser = await open_browser(await launch())
+    code = (
+        "from IPython.display import clear_output\n"
+        "clear_output()\n"
+        "for _ in range(5):\n"
+        "    display({'text/plain': 'x' * 10_000_000}, raw=True)\n"
+        "input('Who? ')"
+    )
+    for _ in range(5):
+        cell = await browser.begin(code)
+        seen = []
+        while seen[-1:] != ["input_request"]:
+            message = await browser.next()
+            seen.append(message["msg_type"])
+        assert seen[-7:] == ["clear_output", *["display_data"] * 5, "input_request"]
+        await browser.send(
+            "stdin", "input_reply", {"value": "Ada"}, parent_header=message["header"]
+        )
+        await browser.finish(cell)
+
+
 async def test_two_browsers_at_one_kernel(launch, open_browser):
     runtime_id = await launch()
     first, second = await open_browser(runtime_id), await open_browser(runtime_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -57,6 +57,29 @@ _RECORD_OPERATIONS = """
   }
 })
 """
+# Adds code cells to the end of a notebook, and saves it.
+_WRITE_AND_SAVE = """
+([id, sources]) => {
+  const panel = window.remoteKernelsTest.notebook(id);
+  const shared = panel.content.model.sharedModel;
+  const last = shared.cells.length - 1;
+  if (!shared.getCell(last).getSource()) shared.deleteCell(last);
+  for (const source of sources) shared.addCell({cell_type: 'code', source});
+  return panel.context.save().then(() => null);
+}
+"""
+# All text of a cell's outputs, as it would be saved.
+_TEXT = """
+([id, index]) => window.remoteKernelsTest.notebook(id).content.widgets[index].model.outputs
+  .toJSON().map(item => [item.text ?? ''].flat().join('')).join('')
+"""
+# Whether all runs of cells that the server keeps pass a test.
+_EXECUTIONS = """
+async ([url, state, cell]) => {
+  const { executions } = await (await fetch(url)).json();
+  return executions.every(one => one.state === state && one.cell_id !== cell);
+}
+"""
 
 
 class LabPage:
@@ -104,6 +127,33 @@ class LabPage:
         notebook = Notebook(self, widget_id)
         notebook.wait_idle()
         return notebook
+
+    def open_notebook(self, path: str) -> Notebook:
+        """Open a notebook that has a kernel; its kernel may be busy."""
+        self.execute("docmanager:open", path=path, factory="Notebook")
+        self.page.wait_for_function(
+            "path => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
+            " && window.jupyterapp.shell.currentWidget.context.path === path",
+            arg=path,
+        )
+        return Notebook(self, self.page.evaluate("() => jupyterapp.shell.currentWidget.id"))
+
+    def reopen(self, path: str) -> Notebook:
+        """Load the page anew, and open a notebook."""
+        return self.open().open_notebook(path)
+
+    def wait_for_executions(self, kernel_id: str, state: str, cell_id: str = "") -> None:
+        """Wait until all runs that the server keeps have a state, and none is of a cell."""
+        url = f"/api/remote-kernels/runtimes/{kernel_id}/executions?token={self.server.token}"
+        self.page.wait_for_function(_EXECUTIONS, arg=[self.server.url + url, state, cell_id])
+
+    def wait_for_file(self, name: str) -> None:
+        """Wait until a file is there."""
+        self.page.wait_for_function(
+            "name => window.jupyterapp.serviceManager.contents.get(name, {content: false})"
+            ".then(() => true, () => false)",
+            arg=name,
+        )
 
     @property
     def dialog(self) -> Locator:
@@ -169,6 +219,25 @@ class Notebook:
         )
         return found
 
+    @property
+    def path(self) -> str:
+        """Where its file is."""
+        found: str = self.page.evaluate(
+            "id => window.remoteKernelsTest.notebook(id).context.path", self.widget_id
+        )
+        return found
+
+    def save(self) -> None:
+        """Save it under the name that it has."""
+        self.page.evaluate(
+            "id => window.remoteKernelsTest.notebook(id).context.save().then(() => null)",
+            self.widget_id,
+        )
+
+    def write_and_save(self, *sources: str) -> None:
+        """Put cells with code at the end, and save it."""
+        self.page.evaluate(_WRITE_AND_SAVE, [self.widget_id, sources])
+
     def activate(self) -> None:
         """Bring it to the front."""
         self.page.evaluate("id => window.jupyterapp.shell.activateById(id)", self.widget_id)
@@ -177,6 +246,13 @@ class Notebook:
     def wait_idle(self) -> None:
         """Wait until the kernel is connected and idle."""
         self.page.wait_for_function(_CONNECTED, arg=self.widget_id)
+
+    def wait_for_connection(self, status: str) -> None:
+        """Wait until the kernel's connection has this status."""
+        self.page.wait_for_function(
+            "([id, status]) => window.remoteKernelsTest.kernel(id).connectionStatus === status",
+            arg=[self.widget_id, status],
+        )
 
     def wait_for_status(self, status: str) -> None:
         """Wait until the kernel has had this status at any time."""
@@ -202,6 +278,14 @@ class Notebook:
         cell.press("Shift+Enter")
         # Shift+Enter in the last cell adds one; only then is the next "last cell" a new one.
         expect(self.cell(cell.index + 1).node).to_be_attached()
+        return cell
+
+    def start_at(self, index: int) -> Cell:
+        """Run the cell at a place; does not wait for its end."""
+        cell = self.cell(index)
+        cell.editor.click()
+        cell.press("Control+Enter")
+        cell.expect_running()
         return cell
 
     def run(self, code: str) -> Cell:
@@ -255,6 +339,33 @@ class Cell:
     def press(self, keys: str) -> None:
         """Press keys in its editor."""
         self.editor.press(keys)
+
+    def answer(self, question: str, answer: str) -> None:
+        """Wait for a question of the kernel's, and answer it."""
+        asked = self.output.locator(".jp-Stdin", has_text=question)
+        asked.locator("input").fill(answer)
+        asked.locator("input").press("Enter")
+
+    @property
+    def cell_id(self) -> str:
+        """Its id, as in the file."""
+        found: str = self.notebook.page.evaluate(
+            "([id, index]) =>"
+            " window.remoteKernelsTest.notebook(id).content.widgets[index].model.id",
+            [self.notebook.widget_id, self.index],
+        )
+        return found
+
+    def expect_text(self, text: str) -> None:
+        """Wait until all that it has put out as text is this."""
+        place = [self.notebook.widget_id, self.index]
+        try:
+            self.notebook.page.wait_for_function(
+                f"([place, text]) => ({_TEXT})(place) === text", arg=[place, text]
+            )
+        except TimeoutError:
+            found: str = self.notebook.page.evaluate(_TEXT, place)
+            assert found == text
 
     def expect_done(self) -> None:
         """Wait until it has run."""

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_remote_kernels.testing.doubles import (
@@ -17,10 +19,10 @@ from jupyter_remote_kernels.testing.doubles import (
     QueueingProvider,
     write_entry_points,
 )
+from tests.ui.plug import PLUG_VARIABLE, PlugProvider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 CONFIG = """\
 c.RemoteKernels.environments = {
@@ -31,6 +33,7 @@ c.RemoteKernels.environments = {
         "resources": {"memory": "400MiB"},
     },
     "queued": {"display_name": "Queued (remote)", "provider": "queueing"},
+    "far": {"display_name": "Far away (remote)", "provider": "plug"},
     "box": {
         "display_name": "Box (remote)",
         "description": "For what takes long.",
@@ -44,6 +47,7 @@ c.RemoteKernels.environments = {
     },
 }
 c.RemoteKernels.stop_grace_s = 1.0
+c.RemoteKernels.on_server_stop = "terminate"
 c.RemoteKernels.credits_budget = 50.0
 """
 # The example notebook of the environment "box".
@@ -69,6 +73,7 @@ DISABLED = ("@jupyterlab/apputils-extension:announcements",)
 SETTINGS = {"completer-extension/manager": {"providerTimeout": 20_000}}
 # What the queueing provider says about a job in its queue.
 QUEUE_WORDS = "Waiting for resources (position 3)"
+_ROOT = Path(__file__).resolve().parents[2]
 _START_LIMIT_S = 45.0
 _STOP_LIMIT_S = 15.0
 
@@ -94,20 +99,36 @@ class LabServer:
         self._directory = directory
         self._doubles = directory / "doubles"
         self._queue = directory / "queue"
+        self._plug = directory / "cable-is-out"
         self._config = config
         self._page_config = {"disabledExtensions": dict.fromkeys((*DISABLED, *disabled), True)}
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader: threading.Thread | None = None
+        self._port = 0
         self.url = ""
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._write_config()
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._start()
+
+    def kill(self) -> None:
+        """End it as a crash does: it has no time for anything."""
+        if self._process is not None:
+            self._process.kill()
+            self._clean_up()
+
+    def start_again(self) -> None:
+        """Start it in the place where it was."""
+        self._start()
+
+    def _start(self) -> None:
+        self._ready.clear()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *self._arguments(port)],
+            [sys.executable, "-m", "jupyterlab", *self._arguments(self._port)],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
@@ -115,10 +136,22 @@ class LabServer:
             cwd=self.root,
             text=True,
         )
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         if not self._ready.wait(_START_LIMIT_S) or self._process.poll() is not None:
             self.stop()
             raise RuntimeError(f"JupyterLab did not start:\n{self.log_path.read_text()}")
+        # It says so a moment before it listens.
+        deadline_s = time.monotonic() + _START_LIMIT_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self._port)).close()
+            except OSError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def stop(self) -> None:
         """Stop it with all its kernels."""
@@ -130,7 +163,13 @@ class LabServer:
             process.wait(_STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        process, self._process = self._process, None
+        if process is None or self._reader is None:
+            return
+        process.wait()
         self._reader.join()
         if process.stderr is not None:
             process.stderr.close()
@@ -159,6 +198,14 @@ class LabServer:
         """Let a runtime of the environment "queued" be started."""
         QueueingProvider(folder=self._queue).release(f"jrk-{runtime_id}")
 
+    def unplug(self) -> None:
+        """Pull out the cable to the runtimes of the environment "far"."""
+        self._plug.touch()
+
+    def plug_in(self) -> None:
+        """Put the cable in again."""
+        self._plug.unlink()
+
     def _arguments(self, port: int) -> list[str]:
         arguments = [
             "--no-browser",
@@ -184,8 +231,9 @@ class LabServer:
             "JUPYTER_DATA_DIR": str(self.data_dir),
             "JUPYTER_RUNTIME_DIR": str(self._directory / "runtime"),
             "IPYTHONDIR": str(self._directory / "ipython"),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(self._doubles), path])),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(self._doubles), str(_ROOT), path])),
             QUEUE_VARIABLE: str(self._queue),
+            PLUG_VARIABLE: str(self._plug),
         }
 
     def _write_config(self) -> None:
@@ -197,17 +245,22 @@ class LabServer:
             path = self._directory / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(values))
-        write_entry_points(self._doubles)
+        points = {provider.name: provider for provider in (QueueingProvider, PlugProvider)}
+        write_entry_points(
+            self._doubles,
+            {name: f"{one.__module__}:{one.__name__}" for name, one in points.items()},
+        )
         example = self.root / "examples" / "start.ipynb"
         example.parent.mkdir(parents=True)
         example.write_text(json.dumps(EXAMPLE))
 
     def _read_log(self) -> None:
         # The pipe must be read until the end, or the server would stand still on a full one.
-        if self._process is None or self._process.stderr is None:
+        process = self._process
+        if process is None or process.stderr is None:
             return
-        with self.log_path.open("w") as log:
-            for line in self._process.stderr:
+        with self.log_path.open("a") as log:
+            for line in process.stderr:
                 log.write(line)
                 log.flush()
                 if " is running at:" in line:

@@ -47,6 +47,13 @@ def action(parent: Locator, name: str) -> Locator:
     return parent.get_by_role("button", name=re.compile(f"^{re.escape(name)}"))
 
 
+def choose_more(lab: LabPage, parent: Locator, name: str) -> None:
+    """Choose an action from the menu of a row."""
+    parent.hover()
+    action(parent, "More Actions").click()
+    lab.page.get_by_role("menuitem", name=name).click()
+
+
 def toast(lab: LabPage, text: str) -> Locator:
     """Return the notification with a text."""
     return lab.page.locator(".Toastify__toast", has_text=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from tests.ui.panel import (
     THEMES,
     accept,
     action,
+    choose_more,
     environment_row,
     field,
     open_launch_dialog,
     open_panel,
+    row,
     section,
     toast,
     use_theme,
@@ -40,6 +43,7 @@ c.RemoteKernels.environments = {
         "example_notebook": "examples/start.ipynb",
     },
     "cluster": {"display_name": "Cluster Queue", "provider": "queueing"},
+    "workstation": {"display_name": "Workstation", "provider": "plug"},
 }
 c.RemoteKernels.credits_budget = 100.0
 """
@@ -73,12 +77,98 @@ def take_all(browser: Browser, server: LabServer, directory: Path) -> None:
             page.screenshot(path=directory / f"launcher-{name}.png")
             _take_notebook(lab, page, directory, name)
             server.shut_down_sessions()
+            _take_unreachable(lab.open(), directory / f"unreachable-{name}.png")
+            server.shut_down_sessions()
+            _take_pause(lab.open(), directory, name)
+            server.shut_down_sessions()
             lab.open()
+        _take_states(lab, directory, name)
+        server.shut_down_sessions()
+        lab.open()
         _take_warning(lab, directory / f"reservation-{name}.png")
         _take_dialogs(lab, directory, name)
         _take_usage(lab, directory / f"usage-{name}.png")
         page.close()
         server.shut_down_sessions()
+
+
+def _take_unreachable(lab: LabPage, path: Path) -> None:
+    notebook = lab.new_notebook("remote-workstation")
+    cell = notebook.start(
+        "import time\nfor epoch in range(1, 100):\n    print('epoch', epoch, flush=True)\n"
+        "    time.sleep(0.2)"
+    )
+    expect(cell.output).to_contain_text("epoch 12")
+    open_panel(lab)
+    lab.server.unplug()
+    again = re.compile(r"trying again in [2-9] s")
+    expect(notebook.panel.locator(".jp-RemoteKernels-badge")).to_contain_text(again)
+    expect(row(lab, notebook.kernel_id)).to_contain_text(again)
+    lab.page.screenshot(path=path)
+    lab.server.plug_in()
+    cell.expect_done()
+
+
+def _take_pause(lab: LabPage, directory: Path, name: str) -> None:
+    """The report before a pause, and the paused kernel after it."""
+    notebook = lab.new_notebook()
+    notebook.run(
+        "import numpy as np\nimport sqlite3\nvalues = np.random.rand(4_000_000)\n"
+        "lines = (line for line in open('log.txt', 'a+'))\n"
+        "database = sqlite3.connect(':memory:').cursor()"
+    )
+    open_panel(lab)
+    mine = row(lab, notebook.kernel_id)
+    action(mine, "Pause Kernel").click()
+    expect(lab.dialog.locator(".jp-RemoteKernels-report li").first).to_be_visible()
+    lab.page.screenshot(path=directory / f"pause-{name}.png")
+    accept(lab, "Pause")
+    expect(mine).to_contain_text("Paused")
+    expect(toast(lab, "is paused")).to_be_visible()
+    lab.page.screenshot(path=directory / f"paused-{name}.png")
+    notebook.run("values.mean() > 0")
+    told = toast(lab, "goes on without")
+    told.get_by_role("button", name="Show Report").click()
+    expect(lab.dialog.locator("pre").first).to_be_visible()
+    lab.page.screenshot(path=directory / f"report-{name}.png")
+    accept(lab, "Close")
+
+
+def _take_states(lab: LabPage, directory: Path, name: str) -> None:
+    """Variables on their way to another kernel, and the snapshots in the panel."""
+    target = lab.new_notebook("python3")
+    target.run("model = None")
+    source = lab.new_notebook()
+    source.run(
+        "import numpy as np\nvalues = np.random.rand(4_000_000)\n"
+        "def clean(table):\n    return table.dropna()\n"
+        "model = {'weights': values[:1000]}\n"
+        "lines = (line for line in open('log.txt', 'a+'))"
+    )
+    section(lab, "Snapshots")
+    lab.page.locator(".lm-AccordionPanel-title", has_text="Environments").click()
+    runtimes = f"/api/remote-kernels/runtimes/{source.kernel_id}"
+    for title in ("Raw data", "Before the fit"):
+        lab.server.api("POST", f"{runtimes}/snapshots", {"name": title})
+        rows = lab.page.locator(".jp-RemoteKernels-snapshot", has_text=title)
+        expect(rows.first).to_be_visible()
+    rows.first.locator("summary").click()
+    row(lab, source.kernel_id).click(modifiers=["Control"])
+    lab.page.screenshot(path=directory / f"snapshots-{name}.png")
+    choose_more(lab, row(lab, source.kernel_id), "Transfer State…")
+    field(lab, "target").locator("select").select_option(target.kernel_id)
+    field(lab, "on_conflict").locator("select").select_option("replace")
+    expect(field(lab, "on_conflict")).to_contain_text("Replaced in")
+    lab.page.screenshot(path=directory / f"transfer-{name}.png")
+    lab.page.keyboard.press("Escape")
+    choose_more(lab, row(lab, source.kernel_id), "Move to…")
+    field(lab, "environment").locator("select").select_option("large")
+    expect(field(lab, "lease")).to_contain_text("Costs at most")
+    expect(lab.dialog).to_contain_text("These will not be as they are now")
+    lab.page.screenshot(path=directory / f"move-{name}.png")
+    lab.page.keyboard.press("Escape")
+    for snapshot in lab.server.api("GET", "/api/remote-kernels/snapshots")["snapshots"]:
+        lab.server.api("DELETE", f"/api/remote-kernels/snapshots/{snapshot['id']}")
 
 
 def _take_warning(lab: LabPage, path: Path) -> None:

@@ -57,10 +57,12 @@ class TestLaunch:
         control(lab, "name").fill("Night run")
         fill_lease(lab, "45", "minutes")
         expect(field(lab, "lease")).to_contain_text("Costs at most 4.5 credits.")
+        control(lab, "lease_policy").select_option("pause")
         field(lab, "volumes").get_by_label("As ~/persistent").check()
         accept(lab, "Launch")
         notebook = lab.current_notebook()
         runtime = only_runtime(lab)
+        assert runtime["lease_policy"] == "pause"
         assert notebook.kernel_id == runtime["id"]
         assert (runtime["name"], runtime["lease_s"]) == ("Night run", 2700)
         assert runtime["persistent"] is True
@@ -167,6 +169,8 @@ class TestKeyboard:
         keyboard.press("Tab")
         expect(control(lab, "lease")).to_be_focused()
         keyboard.press("Tab")
+        keyboard.press("Tab")
+        expect(control(lab, "lease_policy")).to_be_focused()
         keyboard.press("Tab")
         persistent = field(lab, "volumes").get_by_role("checkbox").first
         expect(persistent).to_be_focused()

@@ -77,6 +77,7 @@ class TestOutput:
             "print('first part', flush=True)\n"
             "while not os.path.exists('go-on'):\n"
             "    time.sleep(0.01)\n"
+            "os.remove('go-on')\n"
             "print('second part')"
         )
         expect(cell.output).to_contain_text("first part")

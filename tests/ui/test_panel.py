@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.faults.support import wait_until
 from tests.ui.lab_server import QUEUE_WORDS
 from tests.ui.panel import (
     THEMES,
@@ -39,7 +40,7 @@ def panel(lab: LabPage) -> Locator:
 class TestEnvironments:
     def test_blank_and_environments(self, panel: Locator):
         expect(panel).to_contain_text("No runtimes yet")
-        names = ["box", "python", "queued", "small"]
+        names = ["box", "far", "python", "queued", "small"]
         listed = panel.locator("[data-environment]")
         expect(listed).to_have_count(len(names))
         found = [item.get_attribute("data-environment") for item in listed.all()]
@@ -115,7 +116,8 @@ class TestQueue:
         progress.get_by_role("button", name="Cancel").click()
         expect(toast(lab, "was cancelled")).to_be_visible()
         expect(runtime).to_have_count(0)
-        assert lab.server.api("GET", "/api/kernels") == []
+        # The row is gone when the job is; Jupyter takes note of that afterwards.
+        wait_until(lambda: lab.server.api("GET", "/api/kernels") == [])
 
 
 class TestRuntimes:
@@ -243,6 +245,8 @@ class TestBadge:
         notebook = lab.new_notebook()
         badge = notebook.panel.locator(".jp-RemoteKernels-badge")
         keyboard = lab.page.keyboard
+        # What can be done depends on it, and the list may hear of it after the kernel has answered.
+        expect(badge).to_contain_text("Running")
         badge.focus()
         keyboard.press("Enter")
         menu = lab.page.get_by_role("menu").filter(has_text="Extend Reservation…")

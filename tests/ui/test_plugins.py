@@ -22,6 +22,12 @@ LEAVES = [
     "usage",
     "logs",
     "notebook-status",
+    "recovery",
+    "pause",
+    "snapshots",
+    "transfer",
+    "move",
+    "run-again",
     "reservations",
     "reservation-warnings",
     "reservation-banner",
@@ -49,8 +55,14 @@ def test_what_is_switched_off_is_not_missed(chromium: Browser, tmp_path: Path):
         assert notebook.value("6 * 7") == "42"
         mine = row(lab, notebook.kernel_id)
         expect(mine).to_contain_text("29 min left")
-        expect(action(mine, "Extend Reservation")).to_have_count(0)
+        mine.hover()
+        expect(action(mine, "Pause")).to_have_count(0)
         expect(action(mine, "Restart")).to_be_visible()
+        action(mine, "More Actions").click()
+        expect(page.get_by_role("menuitem", name="Rename Runtime…")).to_be_visible()
+        items = page.locator('.lm-Menu-item[data-type="command"] .lm-Menu-itemLabel')
+        expect(items).to_have_text(["Rename Runtime…"])
+        page.keyboard.press("Escape")
         server.shut_down_sessions()
     finally:
         context.close()

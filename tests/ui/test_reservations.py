@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.ui.panel import (
     THEMES,
     accept,
-    action,
+    choose_more,
     contrast,
     field,
     open_panel,
@@ -151,13 +151,33 @@ class TestExtension:
         open_panel(lab)
         mine = row(lab, runtime_id)
         expect(mine).to_contain_text("min left")
-        action(mine, "Extend Reservation").click()
+        choose_more(lab, mine, "Extend Reservation…")
         field(lab, "mode").locator("select").select_option("in")
         field(lab, "time").locator("input").fill("10")
         field(lab, "time").locator("select").select_option("minutes")
         expect(field(lab, "time")).to_contain_text("Saves up to")
         accept(lab, "Set")
         expect(mine).to_contain_text(re.compile(r"(10|9) min left"))
+
+    def test_paused_at_the_end_instead(self, lab: LabPage):
+        runtime_id = launch(lab, 310)
+        notebook = open_notebook(lab, runtime_id)
+        notebook.run("x = 1")
+        expect(banner(notebook)).to_contain_text("variables are lost at")
+        before = get(lab, runtime_id)["lease_s"]
+        banner(notebook).get_by_role("button", name="Choose another end").click()
+        field(lab, "mode").locator("select").select_option("same")
+        field(lab, "lease_policy").locator("select").select_option("pause")
+        accept(lab, "Set")
+        expect(banner(notebook)).to_contain_text("it is paused before")
+        after = get(lab, runtime_id)
+        assert (after["lease_policy"], after["lease_s"]) == ("pause", before)
+        # Or at once: what would be lost is said before.
+        toast(lab, "Leased ends in").get_by_role("button", name="Pause Now…").click()
+        expect(lab.dialog).to_contain_text("saved: one variable")
+        accept(lab, "Pause")
+        expect(badge(notebook)).to_have_text("Paused")
+        expect(banner(notebook)).to_have_count(0)
 
     def test_by_the_menu_of_kernels(self, lab: LabPage):
         open_notebook(lab, launch(lab, 1000))

@@ -98,7 +98,7 @@ def record(runtime_id, **fields: Any):
 
 def test_without_a_subcommand_it_explains_itself(run):
     assert "install" in run(status=1).stdout
-    for name in ("environments", "ls", "install"):
+    for name in ("environments", "ls", "terminate", "install"):
         assert "--json" in run(name, "--help").stdout
 
 
@@ -217,6 +217,30 @@ class TestList:
         errors = run("ls", status=1).stderr
         assert "is damaged" in errors
         assert len(errors.splitlines()) == 1
+
+
+class TestTerminate:
+    def test_wants_ids_or_all_and_not_both(self, run):
+        assert "wants runtime ids, or --all" in run("terminate", status=1).stderr
+        assert "wants runtime ids, or --all" in run("terminate", "--all", "one", status=1).stderr
+
+    def test_unknown_one_is_named(self, run):
+        assert "there is no runtime 'one'" in run("terminate", "one", status=1).stderr
+
+    def test_one_that_somebody_drives_is_left_alone(self, run, registry, home):
+        lock = OwnerLock.acquire(home / "data" / "remote_kernels")
+        registry.insert(record("mine", owner=lock.owner, phase=Phase.RUNNING))
+        assert "belongs to a process that lives" in run("terminate", "mine", status=1).stderr
+        assert json.loads(run("terminate", "--all", "--json").stdout) == []
+        assert registry.get("mine").phase is Phase.RUNNING
+        lock.release()
+
+    def test_one_that_nobody_drives_is_ended(self, run, registry):
+        left = record("left", phase=Phase.RUNNING)
+        registry.insert(left.changed(server="here", checkpoint=None))
+        (row,) = json.loads(run("terminate", "--all", "--json").stdout)
+        assert row["id"] == "left"
+        assert registry.get("left").phase is Phase.STOPPED
 
 
 class TestInstall:

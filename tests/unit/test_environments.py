@@ -199,7 +199,7 @@ def test_bad_names_are_refused(name):
         ({"default_lease_s": 1.5}, "default_lease_s", "whole number"),
         ({"default_lease_s": 61, "max_lease_s": 60}, "default_lease_s", "not be above max_lease_s"),
         ({"max_lease_s": 10**12}, "max_lease_s", "at most"),
-        ({"lease_policy": "pause"}, "lease_policy", "must be 'terminate'"),
+        ({"lease_policy": "stay"}, "lease_policy", "must be 'terminate' or 'pause'"),
         ({"silence_policy": "stay"}, "silence_policy", "'terminate' or 'wait'"),
         ({"example_notebook": "../a.ipynb"}, "example_notebook", "without '..'"),
         ({"example_notebook": "a.py"}, "example_notebook", ".ipynb"),

@@ -113,9 +113,9 @@ def test_forked_child_does_not_keep_the_lock_and_cannot_release_it(tmp_path):
         "child = os.fork()\n"
         "if child == 0:\n"
         "    lock.release()\n"
-        "    print('released', flush=True)\n"
+        "    os.write(1, b'released\\n')\n"  # each line whole, whoever writes at the same time
         "    signal.pause()\n"
-        "print(child, flush=True)\n"
+        "os.write(1, b'%d\\n' % child)\n"
         "sys.stdin.read()"
     )
     process, owner = hold_elsewhere(tmp_path, then)

@@ -65,6 +65,38 @@ def test_stop_is_accepted_everywhere(phase):
     assert step.phase in {Phase.STOPPING, Phase.STOPPED}
 
 
+def test_nothing_but_a_stop_leaves_a_runtime_with_a_snapshot_without_it():
+    for phase in (Phase.PAUSED, Phase.RESUMING):
+        for event in set(Event) - {Event.WANT_STOPPED}:
+            step = TABLE.get((phase, event))
+            if step is not None:
+                assert step.phase in {Phase.PAUSED, Phase.RESUMING, Phase.RUNNING}, (phase, event)
+
+
+@pytest.mark.parametrize("event", sorted(set(Event) - {Event.STATE_SAVED, Event.WANT_STOPPED}))
+def test_a_job_is_stopped_for_a_pause_only_when_the_snapshot_is_committed(event):
+    step = TABLE.get((Phase.PAUSING, event))
+    if step is not None and event is not Event.JOB_ENDED:
+        assert Action.STOP_JOB not in step.actions
+        assert step.phase in {Phase.PAUSING, Phase.RUNNING}
+
+
+def test_a_resume_that_fails_can_be_tried_again_with_a_new_job():
+    for event in Event:
+        step = TABLE.get((Phase.RESUMING, event))
+        if step is not None and step.phase is Phase.PAUSED:
+            order = (Action.CLOSE_LINK, Action.REJECT_HELD, Action.STOP_JOB)
+            assert step.actions == order, event
+    assert advance(Phase.PAUSED, Event.WANT_RUNNING).actions == (Action.START_JOB,)
+
+
+@pytest.mark.parametrize("phase", sorted(set(Phase) - {Phase.SUBMITTED, Phase.STARTING}))
+@pytest.mark.parametrize("event", [Event.STATE_SAVED, Event.STATE_FAILED])
+def test_the_end_of_a_capture_or_restore_is_never_a_surprise(phase, event):
+    # It comes from a task beside the driver, and may be overtaken by any wish.
+    assert (phase, event) in TABLE
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_stopped_can_be_reached_from_everywhere(phase):
     assert Phase.STOPPED in reachable_from(phase)
@@ -80,7 +112,7 @@ def test_nothing_leaves_stopped():
             assert TABLE[(Phase.STOPPED, event)] == Transition(Phase.STOPPED)
 
 
-@pytest.mark.parametrize("phase", sorted(WITH_JOB - {Phase.STOPPING}))
+@pytest.mark.parametrize("phase", sorted({*WITH_JOB, Phase.PAUSED} - {Phase.STOPPING}))
 def test_wanting_the_end_of_a_job_asks_the_engine(phase):
     assert Action.STOP_JOB in advance(phase, Event.WANT_STOPPED).actions
 

@@ -1,80 +1,123 @@
-"""Frames beyond a limit go to a file; the order and every byte stay."""
+"""What waits beyond a limit goes to files; the order and every byte stay."""
 
 from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
+from collections import deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_remote_kernels.agent import spill
-from jupyter_remote_kernels.agent.spill import SpillingFrames
+from jupyter_remote_kernels import spill
+from jupyter_remote_kernels.spill import SpillingQueue
 
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("append"), st.integers(0, 40)),
-        st.tuples(st.just("forget"), st.integers(0, 60)),
-    ),
-    max_size=60,
-)
+STEPS = st.lists(st.one_of(st.integers(0, 40), st.none(), st.just("full")), max_size=80)
 
 
-@given(STEPS, st.integers(0, 60))
-def test_as_a_list_would(tmp_path_factory, steps, start):
-    kept = SpillingFrames(str(tmp_path_factory.getbasetemp()), memory_bytes=64)
-    model = []
-    number = 0
-    for step, amount in steps:
-        if step == "append":
-            number += 1
-            frame = bytes([number % 256]) * amount
-            kept.append(number, frame)
-            model.append((number, frame))
-        else:
-            kept.forget(amount)
-            model = [item for item in model if item[0] > amount]
-        assert kept.memory_bytes <= 64
-        total = sum(len(frame) for _, frame in model)
-        assert kept.memory_bytes + kept.spilled_bytes == total
-    assert list(kept.after(start)) == [frame for own, frame in model if own > start]
-    kept.close()
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch):
+    monkeypatch.setattr(spill, "SEGMENT_BYTES", 100)
 
 
-def test_file_has_no_name_and_gives_its_room_back(tmp_path):
-    kept = SpillingFrames(str(tmp_path), memory_bytes=10)
-    for number in range(1, 100):
-        kept.append(number, b"x" * 1000)
+class Disk:
+    """Lets every write fail while it is full."""
+
+    def __init__(self, monkeypatch):
+        self.is_full = False
+        self._write = os.pwrite
+        monkeypatch.setattr(spill.os, "pwrite", self.write)
+
+    def write(self, descriptor, data, offset):
+        if self.is_full:
+            # As a real one: some of it is written, then nothing more.
+            self._write(descriptor, bytes(data)[:1], offset)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._write(descriptor, data, offset)
+
+
+@given(STEPS)
+def test_as_a_list_would(tmp_path_factory, steps):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        disk = Disk(monkeypatch)
+        queue = SpillingQueue(str(tmp_path_factory.getbasetemp()), memory_bytes=64)
+        model = deque()
+        for count, step in enumerate(steps):
+            if step == "full":
+                disk.is_full = not disk.is_full
+            elif step is None:
+                if model:
+                    assert queue.next_bytes == len(model[0])
+                    assert b"".join(queue.take()) == model.popleft()
+            else:
+                message = bytes([count % 256]) * step
+                model.append(message)
+                try:
+                    queue.append([message[:7], memoryview(message)[7:]])
+                except OSError:
+                    assert disk.is_full
+                else:
+                    assert queue.memory_bytes <= 64
+            assert len(queue) == len(model)
+            assert queue.size_bytes == sum(map(len, model))
+        assert [b"".join(queue.take()) for _ in range(len(queue))] == list(model)
+        assert queue.size_bytes == 0
+        queue.close()
+
+
+def open_files(folder):
+    """Sizes of the nameless files below a folder that this process has open."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            name = os.readlink(f"/proc/self/fd/{descriptor}")
+            if name.startswith(str(folder)):
+                found.append(os.fstat(int(descriptor)))
+        except OSError:
+            continue
+    return found
+
+
+def test_files_have_no_name_and_give_their_room_back(tmp_path):
+    queue = SpillingQueue(str(tmp_path), memory_bytes=10)
+    for _ in range(100):
+        queue.append([b"x" * 60])
     assert list(tmp_path.iterdir()) == []
-    descriptor = kept._file.fileno()
-    assert os.fstat(descriptor).st_size == 99_000
-    assert os.fstat(descriptor).st_mode & 0o077 == 0
-    kept.forget(99)
-    assert os.fstat(descriptor).st_size == 0
-    kept.append(100, b"y" * 5)
-    assert list(kept.after(0)) == [b"y" * 5]
-    kept.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(descriptor)
+    files = open_files(tmp_path)
+    assert len(files) == 50
+    assert all(info.st_mode & 0o077 == 0 for info in files)
+    for _ in range(50):
+        queue.take()
+    assert len(open_files(tmp_path)) == 25
+    for _ in range(50):
+        queue.take()
+    assert open_files(tmp_path) == []
+    assert (len(queue), queue.size_bytes) == (0, 0)
 
 
-def test_full_disk_loses_nothing(tmp_path, monkeypatch):
-    kept = SpillingFrames(str(tmp_path), memory_bytes=10)
+def test_full_disk_is_told_and_loses_nothing(tmp_path, monkeypatch):
+    disk = Disk(monkeypatch)
+    queue = SpillingQueue(str(tmp_path), memory_bytes=10)
+    queue.append([b"a" * 10])
+    queue.append([b"b" * 10])
+    disk.is_full = True
+    for letter in (b"c", b"d"):
+        with pytest.raises(OSError, match="No space"):
+            queue.append([letter * 10])
+    assert (queue.memory_bytes, queue.spilled_bytes) == (30, 10)
+    disk.is_full = False
+    queue.append([b"e" * 10])
+    assert (queue.memory_bytes, queue.spilled_bytes) == (10, 40)
+    assert [b"".join(queue.take())[:1] for _ in range(5)] == [b"a", b"b", b"c", b"d", b"e"]
 
-    def refuse(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spill.os, "pwrite", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        kept.append(1, b"x" * 20)
-    assert list(kept.after(0)) == [b"x" * 20]
-    kept.close()
-
-
-def test_directory_that_is_gone(tmp_path):
-    kept = SpillingFrames(str(Path(tmp_path) / "nothing"), memory_bytes=1)
-    with pytest.raises(FileNotFoundError):
-        kept.append(1, b"xx")
-    assert list(kept.after(0)) == [b"xx"]
+def test_closed_queue_holds_nothing(tmp_path):
+    queue = SpillingQueue(str(tmp_path), memory_bytes=1)
+    queue.append([b"some"])
+    queue.append([b"more"])
+    queue.close()
+    assert (len(queue), queue.size_bytes) == (0, 0)
+    assert open_files(tmp_path) == []
+    with pytest.raises(IndexError):
+        queue.take()

@@ -210,3 +210,49 @@ def test_content_that_is_no_json_is_not_answered_with_an_exception(desk):
     bad = replace(good, parts=[*good.parts[:3], memoryview(b"{")])
     desk.stand_in.handle(bad)
     assert [item[1] for item in desk.take()] == ["status", "complete_reply", "status"]
+
+
+@pytest.fixture
+def sleeping(desk):
+    desk.wakes = 0
+
+    def wake():
+        desk.wakes += 1
+
+    desk.stand_in.wake = wake
+    return desk
+
+
+def test_a_cell_wakes_a_paused_kernel_and_is_held_for_it(sleeping):
+    request = sleeping.ask("execute_request", {"code": "1", "silent": False})
+    assert sleeping.take() == [busy(request)]
+    assert sleeping.wakes == 1
+    assert sleeping.stand_in.take_held() == [request]
+
+
+@pytest.mark.parametrize("msg_type", [*ANSWERED, "kernel_info_request", "debug_request"])
+def test_a_question_wakes_nobody(sleeping, msg_type):
+    sleeping.ask(msg_type, {"command": "debugInfo"} if msg_type == "debug_request" else {})
+    assert sleeping.wakes == 0
+    assert len(sleeping.take()) == 3
+    assert sleeping.stand_in.take_held() == []
+
+
+def test_what_a_page_executes_by_itself_wakes_nobody_and_is_answered(sleeping):
+    request = sleeping.ask("execute_request", {"code": "%who", "silent": True})
+    assert sleeping.wakes == 0
+    first, _, answer, last = sleeping.take()
+    assert (first, last) == (busy(request), idle(request))
+    assert answer[1] == "execute_reply"
+    assert answer[2]["status"] == "error"
+    assert "paused" in answer[2]["evalue"]
+    assert sleeping.stand_in.take_held() == []
+
+
+def test_a_paused_kernel_that_wakes_for_nobody_says_so(sleeping):
+    sleeping.stand_in.refuse("the kernel is paused", "Resume it.")
+    sleeping.ask("execute_request", {"code": "1", "silent": False})
+    assert sleeping.wakes == 0
+    assert [said[2]["evalue"] for said in sleeping.take() if said[1] == "execute_reply"] == [
+        "the kernel is paused"
+    ]
