@@ -88,7 +88,9 @@ class Kernel:
             self._socket.close()
         self.variant.server.request("DELETE", f"/api/kernels/{self.id}")
 
-    def send(self, kind: str, content: dict[str, Any]) -> str:
+    def send(
+        self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> str:
         """Send a request on the shell channel and return its id."""
         message_id = uuid.uuid4().hex
         header = {
@@ -100,18 +102,28 @@ class Kernel:
             "date": "2000-01-01T00:00:00Z",
         }
         if self.variant.subprotocol:
-            parts = [json.dumps(part).encode() for part in (header, {}, {}, content)]
+            parts = [json.dumps(part).encode() for part in (header, {}, metadata or {}, content)]
             self._socket.send_binary(serialize_msg_to_ws_v1(parts, "shell"))
         else:
-            message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
-            self._socket.send(json.dumps({**message, "channel": "shell", "buffers": []}))
+            message = {"header": header, "parent_header": {}, "content": content}
+            more = {"metadata": metadata or {}, "channel": "shell", "buffers": []}
+            self._socket.send(json.dumps({**message, **more}))
         return message_id
 
-    def execute(self, code: str) -> str:
-        """Send code to run, unrecorded in the history, and return the request's id."""
+    def execute(self, code: str, cell: str | None = None) -> str:
+        """Send code to run, unrecorded in the history, and return the request's id.
+
+        Parameters
+        ----------
+        code : str
+            The code.
+        cell : str, optional
+            The id of the notebook's cell.
+        """
         return self.send(
             "execute_request",
             {"code": code, "silent": False, "store_history": False, "allow_stdin": False},
+            None if cell is None else {"cellId": cell},
         )
 
     def receive(self, limit_s: float) -> Message | None:

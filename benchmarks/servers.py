@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 GATEWAY_FOLDER = ROOT / ".cache" / "kernel-gateway"
+SSHPYK_FOLDER = ROOT / ".cache" / "sshpyk"
 LOCAL_KERNEL = "bench-python"
 TINY_KERNEL = "remote-tiny"
 _START_LIMIT_S = 60.0
@@ -177,7 +178,11 @@ def _wait_until_up(server: Server, process: subprocess.Popen[bytes], log: Path) 
 
 @contextmanager
 def _jupyter_server(
-    folder: Path, *options: str, extension: bool, environments: dict[str, Any] | None = None
+    folder: Path,
+    *options: str,
+    extension: bool,
+    environments: dict[str, Any] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Server]:
     port, token = _free_port(), secrets.token_hex(16)
     config: dict[str, Any] = {
@@ -192,9 +197,10 @@ def _jupyter_server(
         }
     }
     if environments is not None:
-        config["RemoteKernels"] = {"environments": environments}
+        # What a benchmark has started must not outlive it.
+        config["RemoteKernels"] = {"environments": environments, "on_server_stop": "terminate"}
     _prepare(folder, config)
-    command = [sys.executable, "-m", "jupyter_server", f"--ServerApp.port={port}"]
+    command = [python, "-m", "jupyter_server", f"--ServerApp.port={port}"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", "--no-browser"]
     command += ["--allow-root", f"--IdentityProvider.token={token}", *_NO_LIMITS, *options]
     with _running(command, folder, port, token) as server:
@@ -204,23 +210,49 @@ def _jupyter_server(
 def ensure_gateway() -> Path:
     """Return the command of a kernel gateway, installed once into a folder of its own."""
     command = GATEWAY_FOLDER / "bin" / "jupyter-kernelgateway"
-    if not command.exists():
-        print("installing jupyter-kernel-gateway into .cache/kernel-gateway", flush=True)
-        venv.create(GATEWAY_FOLDER, with_pip=True, clear=True)
-        python = GATEWAY_FOLDER / "bin" / "python"
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "jupyter-kernel-gateway>=3"], check=True)
+    _install(GATEWAY_FOLDER, command, "jupyter-kernel-gateway>=3")
     return command
 
 
+def ensure_sshpyk() -> Path:
+    """Return a Python with sshpyk, a Jupyter server and ipykernel, in a folder of its own."""
+    packages = ("sshpyk>=1.25", "jupyter_server>=2.14,<3", "ipykernel")
+    _install(SSHPYK_FOLDER, SSHPYK_FOLDER / "bin" / "sshpyk", *packages)
+    return SSHPYK_FOLDER / "bin" / "python"
+
+
+def _install(folder: Path, command: Path, *packages: str) -> None:
+    """Install packages once into a virtual environment of their own."""
+    if command.exists():
+        return
+    print(f"installing {' '.join(packages)} into {folder.relative_to(ROOT)}", flush=True)
+    venv.create(folder, with_pip=True, clear=True)
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    # Compiled modules, or everything that starts would be measured a second too slow.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(
+        [*install, "--disable-pip-version-check", *packages], check=True, env=environment
+    )
+
+
 @contextmanager
-def _gateway(folder: Path) -> Iterator[Server]:
+def start_gateway(folder: Path) -> Iterator[Server]:
+    """Start a kernel gateway."""
     port, token = _free_port(), secrets.token_hex(16)
     _prepare(folder, {})
     command = [str(ensure_gateway()), "--KernelGatewayApp.ip=127.0.0.1", *_NO_LIMITS]
     command += [f"--KernelGatewayApp.port={port}", f"--KernelGatewayApp.auth_token={token}"]
     command += ["--KernelGatewayApp.port_retries=0"]
     with _running(command, folder, port, token) as server:
+        yield server
+
+
+@contextmanager
+def start_front(folder: Path, gateway: Server, port: int) -> Iterator[Server]:
+    """Start a plain server whose kernels are a gateway's, which is reached at a port."""
+    address = f"--gateway-url=http://127.0.0.1:{port}"
+    options = (address, f"--GatewayClient.auth_token={gateway.token}")
+    with _jupyter_server(folder, *options, extension=False) as server:
         yield server
 
 
@@ -251,6 +283,21 @@ def start_ours(folder: Path, more: dict[str, Any] | None = None) -> Iterator[Ser
 
 
 @contextmanager
+def start_sshpyk(folder: Path, host: str, ssh_config: Path) -> Iterator[Server]:
+    """Start a plain server whose kernel ``far`` is sshpyk's, on a host over SSH."""
+    python = str(ensure_sshpyk())
+    with _jupyter_server(folder, extension=False, python=python) as server:
+        command = [
+            *(str(SSHPYK_FOLDER / "bin" / "sshpyk"), "add", "--kernel-name", "far"),
+            *("--display-name", "far", "--language", "python", "--ssh-host-alias", host),
+            *("--ssh-config", str(ssh_config), "--remote-python", python),
+            *("--remote-kernel-name", "python3"),
+        ]
+        subprocess.run(command, check=True, env=_environment(folder), stdout=subprocess.DEVNULL)
+        yield server
+
+
+@contextmanager
 def start_variants(
     folder: Path, *, gateway: bool = True, more: dict[str, Any] | None = None
 ) -> Iterator[list[Variant]]:
@@ -275,14 +322,7 @@ def start_variants(
             Variant("stock", stock, LOCAL_KERNEL),
         ]
         if gateway:
-            backend = stack.enter_context(_gateway(folder / "gateway"))
-            front = stack.enter_context(
-                _jupyter_server(
-                    folder / "front",
-                    f"--gateway-url=http://127.0.0.1:{backend.port}",
-                    f"--GatewayClient.auth_token={backend.token}",
-                    extension=False,
-                )
-            )
+            backend = stack.enter_context(start_gateway(folder / "gateway"))
+            front = stack.enter_context(start_front(folder / "front", backend, backend.port))
             variants.append(Variant("gateway", front, LOCAL_KERNEL, subprotocol=False))
         yield variants

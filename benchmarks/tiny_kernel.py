@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -98,5 +99,7 @@ class TinyKernel:
 
 
 if __name__ == "__main__":
+    # Between cells a kernel is not ended by an interrupt.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection_file = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     TinyKernel(connection_file).run()
