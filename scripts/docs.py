@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 from tornado.web import RequestHandler  # noqa: E402 - the path above comes first
 
 from jupyter_remote_kernels import errors  # noqa: E402
-from jupyter_remote_kernels.agent.handlers import make_routes  # noqa: E402
+from jupyter_remote_kernels.agent.routes import make_routes  # noqa: E402
+from jupyter_remote_kernels.agent.websocket import ChannelsHandler  # noqa: E402
 from jupyter_remote_kernels.cli.app import RemoteKernelsApp  # noqa: E402
 from jupyter_remote_kernels.cli.command import RemoteKernelsCommand  # noqa: E402
 from jupyter_remote_kernels.jupyter.config import RemoteKernelsConfig  # noqa: E402
@@ -165,7 +166,7 @@ def describe_agent_routes() -> str:
     """Return the routes of an agent."""
     rows = []
     # The routes only carry the session along; nothing here serves a request.
-    for pattern, handler, _ in make_routes(cast("Any", None)):
+    for pattern, handler, _ in make_routes(cast("Any", None), ChannelsHandler):
         if pattern == r"/.*":
             continue
         methods = [

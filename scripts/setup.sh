@@ -193,3 +193,41 @@ ensure_chromium() {
   done
   timed "Chromium" apt_install Chromium chromium
 }
+
+# What the tests of engines run for real: sshd, hosts as namespaces, their firewalls. Where it
+# cannot be installed, those tests are skipped and say why (and fail when CI is true).
+ensure_engines() {
+  local pair packages=() folders="$PATH:/usr/sbin:/sbin"
+  for pair in sshd:openssh-server ssh:openssh-client ip:iproute2 nft:nftables; do
+    PATH="$folders" command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
+  done
+  # R's kernel is a package of R, no program.
+  [ -d /usr/lib/R/site-library/IRkernel ] || packages+=(r-base-core r-cran-irkernel)
+  if [ ${#packages[@]} -eq 0 ]; then
+    return
+  fi
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    say "tests that need these are skipped, because they are missing: ${packages[*]}"
+    return
+  fi
+  timed "engines" apt_install "what the tests of engines run" "${packages[@]}"
+}
+
+# PyTorch, for the checks of its state. It is not among the extras: the usual builds bring several
+# GB of CUDA with them. Where the index has a build without, as PyTorch's own one for CPUs has
+# (PIP_EXTRA_INDEX_URL), it is taken.
+TORCH="torch==2.13.0"
+ensure_torch() {
+  if "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
+    return
+  fi
+  if "$VENV/bin/python" -m pip install --disable-pip-version-check --dry-run --quiet --report - \
+    "$TORCH" 2>/dev/null | "$VENV/bin/python" -c '
+import json, sys
+names = [item["metadata"]["name"] for item in json.load(sys.stdin)["install"]]
+sys.exit(any(name.startswith(("nvidia", "cuda")) for name in names))'; then
+    timed "PyTorch" pip_install "$TORCH"
+  else
+    say "checks of PyTorch are skipped: there is no build without CUDA for this Python here"
+  fi
+}
