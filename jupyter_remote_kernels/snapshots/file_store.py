@@ -100,12 +100,19 @@ class _FilePackWriter(PackWriter):
         self._part = part
         self._target = target
         self._size = 0
+        self._turn = asyncio.Lock()
 
     async def append(self, buffers: Sequence[Buffer]) -> int:
         with _translated():
-            written = await asyncio.to_thread(self._file.write, buffers)
-        offset = self._size
-        self._size += written
+            async with self._turn:
+                offset = self._size
+                written, lent = await asyncio.to_thread(self._file.write, buffers)
+                self._size += written
+            if lent:
+                # All of them end before the buffers may change, whether they fail or not.
+                await asyncio.wait([asyncio.wrap_future(future) for future in lent])
+                for future in lent:
+                    future.result()
         return offset
 
     async def seal(self) -> None:

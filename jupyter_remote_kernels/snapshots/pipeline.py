@@ -12,7 +12,7 @@ from jupyter_remote_kernels.errors import InvalidInput, StoreError
 from jupyter_remote_kernels.protocol.state_stream import CHUNK_BYTES, NO_DIGEST, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from jupyter_remote_kernels.protocol.state_stream import Buffer
     from jupyter_remote_kernels.snapshots.store import PackWriter, SnapshotStore
@@ -98,6 +98,9 @@ class ChunkPipeline:
         self._batch: list[PendingChunk] = []
         self._batch_bytes = self._batch_lent = 0
         self._in_flight: deque[asyncio.Task[None]] = deque()
+        # Done when all of the batch before has its place; False when that has failed.
+        self._placed: asyncio.Future[bool] | None = None
+        self._writing: set[asyncio.Task[None]] = set()
         self._pack: PackWriter | None = None
         self._pack_id = ""
         self._pack_size = 0
@@ -144,8 +147,8 @@ class ChunkPipeline:
     async def _send(self) -> None:
         batch, self._batch = self._batch, []
         self._batch_bytes = self._batch_lent = 0
-        previous = self._in_flight[-1] if self._in_flight else None
-        self._in_flight.append(asyncio.create_task(self._process(batch, previous)))
+        before, self._placed = self._placed, asyncio.get_running_loop().create_future()
+        self._in_flight.append(asyncio.create_task(self._process(batch, before, self._placed)))
         while len(self._in_flight) >= BATCHES_IN_FLIGHT:
             await self._await_oldest()
 
@@ -157,19 +160,31 @@ class ChunkPipeline:
         self._in_flight.popleft()
 
     async def _process(
-        self, batch: list[PendingChunk], previous: asyncio.Task[None] | None
+        self,
+        batch: list[PendingChunk],
+        before: asyncio.Future[bool] | None,
+        placed: asyncio.Future[bool],
     ) -> None:
-        """Hash while the batch before is written, then write in order."""
+        """Hash beside others, take places in order, and write beside others again."""
         hashing = asyncio.create_task(asyncio.to_thread(check_digests, batch))
+        writing: list[asyncio.Task[None]] = []
         try:
-            if previous is not None:
-                await asyncio.wait([previous])
-                previous.result()
-        finally:
+            may_go_on = before is None or await before
             await hashing
-        await self._store_batch(batch)
+            if may_go_on:
+                await self._place_batch(batch, writing)
+                placed.set_result(True)
+        finally:
+            if not placed.done():
+                placed.set_result(False)
+            await asyncio.wait([hashing, *writing])
+            errors = _list_errors(writing)
+        if errors:
+            raise errors[0]
 
-    async def _store_batch(self, batch: list[PendingChunk]) -> None:
+    async def _place_batch(
+        self, batch: list[PendingChunk], writing: list[asyncio.Task[None]]
+    ) -> None:
         run: list[PendingChunk] = []
         run_bytes = 0
         for chunk in batch:
@@ -177,16 +192,18 @@ class ChunkPipeline:
                 chunk.drop()
                 continue
             if chunk.begins_part and self._pack_size + run_bytes >= PACK_BYTES:
-                await self._write(run)
+                await self._begin_write(run, writing)
                 run, run_bytes = [], 0
                 await self._seal()
             self._places[chunk.digest] = ("", 0, chunk.size)
             run.append(chunk)
             run_bytes += chunk.size
-        await self._write(run)
+        await self._begin_write(run, writing)
 
-    async def _write(self, run: list[PendingChunk]) -> None:
-        """Append chunks to the pack in one piece."""
+    async def _begin_write(
+        self, run: list[PendingChunk], writing: list[asyncio.Task[None]]
+    ) -> None:
+        """Append chunks to the pack in one piece, in a task that is added to others."""
         if not run:
             return
         if self._pack is None:
@@ -202,18 +219,36 @@ class ChunkPipeline:
             self._places[chunk.digest] = (self._pack_id, at + padding, chunk.size)
             buffers.append(chunk.data or b"")
             at += padding + chunk.size
-        await self._pack.append(buffers)
         self._pack_size = at
+        task = asyncio.create_task(self._write(self._pack, buffers, run))
+        writing.append(task)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write(
+        self, pack: PackWriter, buffers: list[Buffer], run: list[PendingChunk]
+    ) -> None:
+        await pack.append(buffers)
         for chunk in run:
             chunk.drop()
             self.new_bytes += chunk.size
 
     async def _seal(self) -> None:
         if self._pack is not None:
+            if self._writing:
+                writing = [*self._writing]
+                await asyncio.wait(writing)
+                if errors := _list_errors(writing):
+                    raise errors[0]
             await self._pack.seal()
             self._sealed.append(self._pack_id)
             self._pack = None
             self._pack_size = 0
+
+
+def _list_errors(tasks: Iterable[asyncio.Task[None]]) -> list[BaseException]:
+    # All are asked, so that nobody is told of an error that was never looked at.
+    return [error for task in tasks if (error := task.exception())]
 
 
 def check_digests(batch: list[PendingChunk]) -> None:

@@ -43,7 +43,8 @@ class PackWriter(ABC):
     async def append(self, buffers: Sequence[Buffer]) -> int:
         """Write buffers one after the other at the end, and return where the first one begins.
 
-        Called by one task at a time. The buffers do not change until it returns.
+        Called again while earlier calls are under way, from one loop: each takes its place in the
+        order in which they have begun. The buffers do not change until it returns.
 
         Raises
         ------
@@ -55,7 +56,7 @@ class PackWriter(ABC):
 
     @abstractmethod
     async def seal(self) -> None:
-        """Make the pack lasting and visible. It never changes again.
+        """Make the pack lasting and visible, once all appends are over. It never changes again.
 
         Raises
         ------

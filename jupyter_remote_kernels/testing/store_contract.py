@@ -69,6 +69,20 @@ class StoreContract:
 
         self.run(check())
 
+    def test_appends_that_overlap_keep_their_order(self, store: SnapshotStore) -> None:
+        """Small and large ones, begun one after the other and under way together."""
+
+        async def check() -> None:
+            parts = [bytes([number]) * size for number, size in enumerate((3, 3 << 20, 0, 70_000))]
+            pack = await store.write_pack("one")
+            offsets = await asyncio.gather(*(pack.append([part, part]) for part in parts))
+            assert offsets == [0, 6, 6 + (6 << 20), 6 + (6 << 20)]
+            await pack.seal()
+            whole = b"".join(part * 2 for part in parts)
+            assert await store.read("one", 0, len(whole) + 1) == whole
+
+        self.run(check())
+
     def test_a_pack_is_seen_when_it_is_sealed(self, store: SnapshotStore) -> None:
         """Not before; a discarded one never."""
 

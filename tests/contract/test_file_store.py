@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import stat
 
@@ -65,6 +66,24 @@ class TestFileStore(StoreContract):
             await pack.seal()
             assert await store.read("one", 0, size + 1) == content
             assert await store.packs() == {"one": size}
+
+        asyncio.run(check())
+
+    def test_whole_pages_between_others(self, store):
+        """What lies on pages is written from there; what comes before and after it is not."""
+        pages = mmap.mmap(-1, 5 << 20)
+        pages[:] = os.urandom(5 << 20)
+        view = memoryview(pages).toreadonly()
+        first, second, third = view[: 1 << 20], view[1 << 20 : 3 << 20], view[3 << 20 :]
+        # A page more, two that follow each other, and one where the file is on no page.
+        parts = [[b"x" * 4096, first], [second, third], [b"rest", first], [b"y" * 4092, second]]
+
+        async def check():
+            pack = await store.write_pack("one")
+            await asyncio.gather(*(pack.append(part) for part in parts))
+            await pack.seal()
+            whole = b"".join(bytes(buffer) for part in parts for buffer in part)
+            assert await store.read("one", 0, len(whole) + 1) == whole
 
         asyncio.run(check())
 

@@ -190,8 +190,11 @@ class TestNone:
             raise OSError("no memory")
 
         async def scenario():
+            loop = asyncio.get_running_loop()
             async with offer_window(is_near=True) as window:
-                assert window is None
+                assert await loop.run_in_executor(None, open_window, window.name) is None
+                with pytest.raises(InvalidInput):
+                    window.take(0, 1)
 
         monkeypatch.setattr(os, "posix_fallocate", refuse)
         run(scenario())
