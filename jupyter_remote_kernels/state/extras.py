@@ -11,7 +11,7 @@ import sysconfig
 import types
 from typing import TYPE_CHECKING, Any
 
-from jupyter_remote_kernels.state import logs, plots
+from jupyter_remote_kernels.state import logs, patches, plots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def list_extras(shell: Any) -> list[tuple[str, Any]]:
         (_MAGICS, _list_magics(shell)),
         (_FORMATTERS, _list_formatters(shell)),
         (_CALLBACKS, _list_callbacks(shell)),
-        (_PATCHES, list(_list_patches(shell))),
+        (_PATCHES, patches.list_patches(shell)),
     ):
         if value:
             found.append((name, value))
@@ -123,15 +123,17 @@ def _list_module_values() -> Iterator[tuple[str, Any]]:
         for path in {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
     )
     resolve = _make_resolve()
+
+    @functools.cache
+    def is_installed(folder: str) -> bool:
+        path = os.path.join(resolve(folder), "")
+        return path.startswith(installed) or _PACKAGES.search(path) is not None
+
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or type(module) is not types.ModuleType or name == "__main__":
             continue
-        if name.startswith(_OURS):
-            continue
-        folder, base = os.path.split(file)
-        path = os.path.join(resolve(folder), base)
-        if path.startswith(installed) or _PACKAGES.search(path):
+        if name.startswith(_OURS) or is_installed(os.path.dirname(file)):
             continue
         for attribute, value in list(vars(module).items()):
             if not attribute.startswith("__") and not isinstance(value, _MADE):
@@ -149,21 +151,3 @@ def _make_resolve() -> Callable[[str], str]:
         return os.path.join(resolve(above), base)
 
     return resolve
-
-
-def _list_patches(shell: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Find functions of the notebook that were put into modules and into their classes."""
-    own = {"__main__", "builtins"}
-    # Asked of everything that is imported, so nothing is called for it.
-    function, namespace = types.FunctionType, shell.user_ns
-    for module_name, module in list(sys.modules.items()):
-        if type(module) is not types.ModuleType or module_name in own or module_name[0] == "_":
-            continue
-        for name, value in list(vars(module).items()):
-            if type(value) is function:
-                if value.__globals__ is namespace:
-                    yield module, name, value
-            elif issubclass(type(value), type) and value.__module__ == module_name:
-                for attribute, method in list(vars(value).items()):
-                    if type(method) is function and method.__globals__ is namespace:
-                        yield value, attribute, method
