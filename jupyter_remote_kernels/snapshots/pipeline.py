@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from jupyter_remote_kernels.protocol.state_stream import Buffer
     from jupyter_remote_kernels.snapshots.store import PackWriter, SnapshotStore
 
-# Small enough to be still in the processor's cache when it is written after it was hashed.
-BATCH_BYTES = 2 << 20
+# As many chunks as a kernel tells of together: smaller ones cost turns of the loop.
+BATCH_BYTES = 4 << 20
 BATCHES_IN_FLIGHT = 4
 # So many that somebody waits for are never kept for more to come, however small they are.
 BATCH_LENT = 4
