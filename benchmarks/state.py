@@ -139,10 +139,13 @@ def measure_case(plane: ControlPlane, folder: Path, code: str) -> dict[str, Any]
     }
 
 
-def measure_rounds(plane: ControlPlane, folder: Path, code: str, rounds: int) -> dict[str, Any]:
-    """Measure a case and the disk in turns; returns the medians, and the most memory."""
-    runs = []
+def measure_rounds(
+    plane: ControlPlane, folder: Path, module: str, code: str, rounds: int
+) -> dict[str, Any]:
+    """Measure an empty kernel, a case and the disk in turns; medians, and the most memory."""
+    runs, bases = [], []
     for _ in range(rounds):
+        bases.append(measure_case(plane, folder, tiny(module)))
         run = measure_case(plane, folder, code)
         run["write_s"], run["read_s"] = measure_disk(folder, run["size_bytes"])
         runs.append(run)
@@ -150,7 +153,10 @@ def measure_rounds(plane: ControlPlane, folder: Path, code: str, rounds: int) ->
     growth = {
         key: {each: max(run[key][each] for run in runs) for each in _PROCESSES} for key in _GROWTH
     }
-    return {"size_bytes": runs[0]["size_bytes"], **times, **growth, "rounds": runs}
+    base_s = [statistics.median(base[key] for base in bases) for key in ("pause_s", "resume_s")]
+    return {
+        "size_bytes": runs[0]["size_bytes"], **times, **growth, "rounds": runs, "base_s": base_s
+    }  # fmt: skip
 
 
 def read_peak(pid: int) -> int:
@@ -177,12 +183,6 @@ def measure_second(plane: ControlPlane, before: str) -> list[dict[str, Any]]:
     finally:
         runtime.stop()
     return rows
-
-
-def measure_base(plane: ControlPlane, folder: Path, module: str) -> tuple[float, float]:
-    """Return what a kernel with nothing but a module takes to be paused and resumed."""
-    runs = [measure_case(plane, folder, tiny(module)) for _ in range(3)]
-    return min(run["pause_s"] for run in runs), min(run["resume_s"] for run in runs)
 
 
 def report_cases(results: dict[str, dict[str, Any]]) -> None:
@@ -251,14 +251,13 @@ def main() -> None:
         folder = Path(name)
         os.environ["JUPYTER_DATA_DIR"] = os.environ["IPYTHONDIR"] = str(folder)
         with running_plane(folder) as plane, forking(plane):
-            results, bases = {}, {"": measure_base(plane, folder, "")}
+            results = {}
+            empty = [measure_case(plane, folder, tiny("")) for _ in range(options.rounds)]
             for case, (module, code) in CASES.items():
                 if not case.startswith(wanted) or (module and find_spec(module) is None):
                     continue
-                if module not in bases:
-                    bases[module] = measure_base(plane, folder, module)
-                result = results[case] = measure_rounds(plane, folder, code, options.rounds)
-                result["base_s"] = bases[module]
+                result = measure_rounds(plane, folder, module, code, options.rounds)
+                results[case] = result
                 result["picklers"] = {name: measure_pickler(name, code) for name in PICKLERS}
             second = {}
             if not options.no_second:
@@ -266,11 +265,12 @@ def main() -> None:
                 if find_spec("xxhash") is not None:
                     kinds = {"with": "", **kinds}
                 second = {kind: measure_second(plane, code) for kind, code in kinds.items()}
-    print(f"an empty kernel: pause {bases[''][0]:.2f} s, resume {bases[''][1]:.2f} s")
+    medians = [statistics.median(run[key] for run in empty) for key in ("pause_s", "resume_s")]
+    print("an empty kernel: pause {:.2f} s, resume {:.2f} s".format(*medians))
     report_cases(results)
     for kind, rows in second.items():
         report_second(rows, kind)
-    write_result("state", {"bases_s": bases, "cases": results, "second": second})
+    write_result("state", {"empty_s": medians, "cases": results, "second": second})
 
 
 if __name__ == "__main__":

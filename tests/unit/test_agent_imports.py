@@ -59,8 +59,10 @@ class TestPlacement:
 def find_python39():
     """Return some Python 3.9, or None."""
     pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python"))
-    candidates = [os.environ.get("PYTHON39"), shutil.which("python3.9"), *map(str, pyenv)]
-    for candidate in filter(None, candidates):
+    own = str(ROOT / ".cache" / "python39" / "bin" / "python")  # made by scripts/test
+    candidates = [os.environ.get("PYTHON39"), own, shutil.which("python3.9"), *map(str, pyenv)]
+    candidates = [each for each in candidates if each and os.path.exists(each)]
+    for candidate in candidates:
         version = subprocess.run(
             [candidate, "-c", "import sys; print(sys.version_info[:2] == (3, 9))"],
             capture_output=True,
