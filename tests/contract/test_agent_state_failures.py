@@ -195,10 +195,11 @@ class TestFailures:
             first = asyncio.ensure_future(agent.client.variables(["fifo", str(fifo)]))
             with await asyncio.to_thread(fifo.open, "w"):  # the kernel is in that call
                 second = asyncio.ensure_future(agent.client.variables(["a"]))
-                operation = asyncio.ensure_future(agent.client.restore(chunks(100)))
                 # Nobody else gets in, however long that is.
-                await asyncio.wait({second, operation}, timeout=0.5)
+                await asyncio.wait({second}, timeout=0.3)
                 assert not second.done()
+                operation = asyncio.ensure_future(agent.client.restore(chunks(100)))
+                await asyncio.wait({operation}, timeout=0.3)
                 assert not operation.done()
             assert (await first)["type"] == "variables"
             assert (await operation)["digest"] == digest_of(100)
