@@ -31,6 +31,8 @@ _NO_OUTPUT_LIMIT = (
 _READ_AHEAD = 2
 _PROBE_FIRST_S = 0.05
 _PROBE_LAST_S = 1.0
+# A kernel that answers and takes no connection for its questions for so long has none.
+_QUESTIONS_S = 1.0
 # Kernels whose control channel waits for the answer, too, cannot say where the question belongs.
 _QUIET_S = 0.2
 
@@ -39,7 +41,8 @@ class KernelChannels:
     """The four channels of one client to the present generation of the kernel.
 
     The output channel is a subscription, which loses what comes before it is in place. So
-    requests are held until a message on it proves that it works.
+    requests are held until a message on it proves that it works. A question of the kernel's to
+    whom is not connected yet is lost as well, so they are also held until it can ask.
 
     Parameters
     ----------
@@ -75,6 +78,9 @@ class KernelChannels:
         self._output_count = 0
         self._subscribed = False
         self._info: dict[str, Any] | None = None
+        self._can_ask = False
+        self._patience: asyncio.TimerHandle | None = None
+        self._monitor: SocketPump | None = None
         self.is_ready = False
         self._probe_timer: asyncio.TimerHandle | None = None
         identity = os.urandom(16).hex().encode()
@@ -117,8 +123,7 @@ class KernelChannels:
 
     def close(self) -> None:
         """Close the sockets."""
-        if self._probe_timer is not None:
-            self._probe_timer.cancel()
+        self._stop_looking()
         self._questions = {}
         for pump in self._pumps.values():
             pump.close()
@@ -139,8 +144,35 @@ class KernelChannels:
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         if channel == "iopub":
             socket.setsockopt(zmq.SUBSCRIBE, b"")
+        if channel == "stdin":
+            self._monitor = self._watch(socket)
         socket.connect(kernel.socket_url(channel))
         return SocketPump(socket, lambda message: self._receive(channel, message), self._loop)
+
+    def _watch(self, socket: zmq.Socket[bytes]) -> SocketPump:
+        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        return SocketPump(monitor, lambda _: self._take_connected(), self._loop)
+
+    def _take_connected(self) -> None:
+        """Take note that the kernel is connected for its questions, and knows whom to ask.
+
+        What it is asked from now on comes after that: only its next answer makes us ready.
+        """
+        if not self._can_ask and not self.is_ready:
+            self._can_ask = True
+            self._info = None
+            if self._probe_timer is not None:
+                self._probe_timer.cancel()
+            self._probe(_PROBE_FIRST_S)
+
+    def _stop_looking(self) -> None:
+        for timer in (self._probe_timer, self._patience):
+            if timer is not None:
+                timer.cancel()
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            self._pumps["stdin"].socket.disable_monitor()
+            monitor.close()
 
     def _receive(self, channel: str, message: Message) -> None:
         try:
@@ -198,13 +230,15 @@ class KernelChannels:
             if content.get("status") != "error":
                 self._info = content
         if self._subscribed and self._info is not None:
-            self._become_ready(self._info)
+            if self._can_ask:
+                self._become_ready(self._info)
+            elif self._patience is None:
+                self._patience = self._loop.call_later(_QUESTIONS_S, self._take_connected)
         return ours or welcome
 
     def _become_ready(self, info: dict[str, Any]) -> None:
         self.is_ready = True
-        if self._probe_timer is not None:
-            self._probe_timer.cancel()
+        self._stop_looking()
         self._lift_output_limit(info)
         # First say so, then deliver: a client must know the kernel before its answers come.
         self._on_ready(info)
