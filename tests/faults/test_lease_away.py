@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.faults.jupyter_server_process import run, serving
+from tests.faults.jupyter_server_process import JupyterServer, run, serving
 from tests.faults.support import LAUNCHER, wait_until
 from tests.faults.test_pause_killed import RUNTIMES, launch, pause, phase
 
@@ -55,8 +55,12 @@ def test_saved_beside_the_agent_and_taken_over(home):
     store.unlink()
     # A server that is killed on the way leaves it to the next.
     for point in ("manifest:after", "saved:before"):
-        with serving(home, str(LAUNCHER), "server", point) as server:
-            assert server.process.wait(timeout=30) == -signal.SIGKILL
+        # It may get that far before it answers anybody.
+        server = JupyterServer(home, str(LAUNCHER), "server", point)
+        try:
+            assert server.process.wait(timeout=60) == -signal.SIGKILL
+        finally:
+            server.kill()
     with serving(home, on_server_stop="terminate") as server:
         wait_until(lambda: phase(server, runtime_id) == "paused")
         assert look(server, runtime_id)["exit"] is None
