@@ -158,7 +158,7 @@ class KernelChannels:
 
         What it is asked from now on comes after that: only its next answer makes us ready.
         """
-        if not self._can_ask and not self.is_ready:
+        if not self._can_ask:
             self._can_ask = True
             self._info = None
             if self._probe_timer is not None:

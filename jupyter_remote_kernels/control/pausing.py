@@ -280,4 +280,4 @@ class PauseKeeper:
             _log.info("runtime %s cannot be resumed: %s", driver.record.id, error)
             if driver.record.phase is Phase.PAUSED:
                 driver.bridge.stand_in.reject_held(error.message, error.hint)
-                driver.bridge.stand_in.wake = self._wake
+                self._let_wake()
